@@ -1,0 +1,93 @@
+package scripting
+
+import (
+	"github.com/dop251/goja"
+)
+
+// newContext makes the runtime's `ctx`: clusters, hash and now.
+func (rt *runtime) newContext() goja.Value {
+	ctx := rt.js.NewObject()
+	clusters := rt.js.NewDynamicObject(&clusters{rt: rt, views: make(map[string]*goja.Object)})
+	must(clusters.SetPrototype(nil))
+	rt.define(ctx, "clusters", clusters)
+	rt.define(ctx, "hash", rt.function("hash", func(call goja.FunctionCall) goja.Value {
+		return rt.js.ToValue(hash(call.Argument(0).String()))
+	}))
+	rt.defineGetter(ctx, "now", func() goja.Value { return rt.js.ToValue(rt.clock().UnixMilli()) })
+	for _, name := range []string{"data", "env"} {
+		rt.defineGetter(ctx, name, func() goja.Value {
+			rt.throw("ctx.%s is not in this version", name)
+			return nil
+		})
+	}
+	return rt.freeze(ctx)
+}
+
+// A clusters is `ctx.clusters`: the live view. It implements goja.DynamicObject.
+type clusters struct {
+	rt    *runtime
+	views map[string]*goja.Object
+}
+
+func (c *clusters) Get(name string) goja.Value {
+	if !c.Has(name) {
+		return nil
+	}
+	view := c.views[name]
+	if view == nil {
+		view = c.rt.newClusterView(name)
+		c.views[name] = view
+	}
+	return view
+}
+
+func (c *clusters) Has(name string) bool {
+	_, _, ok := c.rt.script.options.Clusters.Health(name)
+	return ok
+}
+
+func (c *clusters) Keys() []string { return c.rt.script.options.Clusters.Names() }
+
+func (c *clusters) Set(string, goja.Value) bool {
+	c.rt.throw("ctx.clusters is read-only")
+	return false
+}
+
+func (c *clusters) Delete(string) bool {
+	c.rt.throw("ctx.clusters is read-only")
+	return false
+}
+
+// newClusterView makes one cluster's object, whose numbers are read live.
+func (rt *runtime) newClusterView(name string) *goja.Object {
+	health := rt.script.options.Clusters.Health
+	view := rt.js.NewObject()
+	rt.define(view, "name", rt.text(name))
+	rt.defineGetter(view, "healthy", func() goja.Value {
+		healthy, _, _ := health(name)
+		return rt.js.ToValue(healthy)
+	})
+	rt.defineGetter(view, "total", func() goja.Value {
+		_, total, _ := health(name)
+		return rt.js.ToValue(total)
+	})
+	return rt.freeze(view)
+}
+
+// define makes a read-only property.
+func (rt *runtime) define(object *goja.Object, name string, value goja.Value) {
+	must(object.DefineDataProperty(name, value, goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_TRUE))
+}
+
+// defineGetter makes a computed property.
+func (rt *runtime) defineGetter(object *goja.Object, name string, get func() goja.Value) {
+	getter := rt.function(name, func(goja.FunctionCall) goja.Value { return get() })
+	must(object.DefineAccessorProperty(name, getter, nil, goja.FLAG_FALSE, goja.FLAG_TRUE))
+}
+
+// freeze keeps a script from adding properties to an object of ours, as it keeps
+// assignments to misspelt ones from passing silently.
+func (rt *runtime) freeze(object *goja.Object) *goja.Object {
+	rt.freezer(goja.FunctionCall{This: goja.Undefined(), Arguments: []goja.Value{object}})
+	return object
+}

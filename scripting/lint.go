@@ -1,0 +1,210 @@
+package scripting
+
+import (
+	"fmt"
+	"math/big"
+	"reflect"
+	"strings"
+
+	"github.com/dop251/goja"
+	"github.com/dop251/goja/ast"
+	"github.com/dop251/goja/file"
+)
+
+// findings are what a look over the syntax tree found that is no fault.
+type findings struct {
+	route    position  // where route is declared; none if it comes about in another way
+	literals []literal // the cluster names that it returns literally
+}
+
+type literal struct {
+	name string
+	at   position
+}
+
+// lint refuses what parses but may not run: BigInt literals, an async or
+// generator route.
+func (s *source) lint(tree *ast.Program) (*findings, error) {
+	if at, found := findBigInt(reflect.ValueOf(tree.Body)); found {
+		return nil, s.faultAt(int(at)-1, "SyntaxError: BigInt is not available in a routing script")
+	}
+	route, declared := findRouteLiteral(tree)
+	if function, ok := route.(*ast.FunctionLiteral); ok && function.Generator {
+		return nil, s.faultAt(int(function.Idx0())-1, "route may not be a generator: write `function route(req, ctx)`")
+	}
+	if isAsync(route) {
+		return nil, s.faultAt(int(route.Idx0())-1, "route may not be async: it must answer at once, and has nothing to wait for")
+	}
+	found := &findings{}
+	if declared > 0 {
+		found.route = s.at(declared)
+	}
+	s.collectLiterals(bodyOf(route), &found.literals)
+	return found, nil
+}
+
+// findRouteLiteral is what the top level declares as route, and where.
+func findRouteLiteral(tree *ast.Program) (route ast.Expression, at file.Idx) {
+	for _, statement := range tree.Body {
+		switch statement := statement.(type) {
+		case *ast.FunctionDeclaration:
+			if name := statement.Function.Name; name != nil && name.Name == "route" {
+				return statement.Function, name.Idx
+			}
+		case *ast.VariableStatement:
+			route, at = findRouteBinding(statement.List)
+		case *ast.LexicalDeclaration:
+			route, at = findRouteBinding(statement.List)
+		}
+		if at > 0 {
+			return route, at
+		}
+	}
+	return nil, 0
+}
+
+func findRouteBinding(bindings []*ast.Binding) (route ast.Expression, at file.Idx) {
+	for _, binding := range bindings {
+		if name, ok := binding.Target.(*ast.Identifier); ok && name.Name == "route" {
+			return binding.Initializer, name.Idx
+		}
+	}
+	return nil, 0
+}
+
+func isAsync(route ast.Expression) bool {
+	switch route := route.(type) {
+	case *ast.FunctionLiteral:
+		return route.Async
+	case *ast.ArrowFunctionLiteral:
+		return route.Async
+	}
+	return false
+}
+
+func bodyOf(route ast.Expression) ast.Node {
+	switch route := route.(type) {
+	case *ast.FunctionLiteral:
+		return route.Body
+	case *ast.ArrowFunctionLiteral:
+		return route.Body
+	}
+	return nil
+}
+
+// collectLiterals finds the strings that route itself returns, not those of the
+// functions inside it.
+func (s *source) collectLiterals(body ast.Node, found *[]literal) {
+	if expression, ok := body.(*ast.ExpressionBody); ok {
+		s.collectTargets(expression.Expression, found)
+		return
+	}
+	walk(reflect.ValueOf(body), func(node any) bool {
+		switch node := node.(type) {
+		case *ast.FunctionLiteral, *ast.ArrowFunctionLiteral, *ast.ClassLiteral:
+			return false
+		case *ast.ReturnStatement:
+			s.collectTargets(node.Argument, found)
+			return false
+		}
+		return true
+	})
+}
+
+func (s *source) collectTargets(returned ast.Expression, found *[]literal) {
+	switch e := returned.(type) {
+	case *ast.StringLiteral:
+		*found = append(*found, literal{e.Value.String(), s.at(e.Idx)})
+	case *ast.ConditionalExpression:
+		s.collectTargets(e.Consequent, found)
+		s.collectTargets(e.Alternate, found)
+	case *ast.ArrayLiteral:
+		for _, element := range e.Value {
+			s.collectTargets(element, found)
+		}
+	case *ast.ObjectLiteral:
+		for _, property := range e.Value {
+			if keyed, ok := property.(*ast.PropertyKeyed); ok && !keyed.Computed && isKey(keyed.Key, "cluster") {
+				s.collectTargets(keyed.Value, found)
+			}
+		}
+	}
+}
+
+func isKey(key ast.Expression, name string) bool {
+	literal, ok := key.(*ast.StringLiteral)
+	return ok && literal.Value.String() == name
+}
+
+func (s *source) at(idx file.Idx) position {
+	return s.position(file.NewFile(s.name, s.text, 1).Position(int(idx) - 1))
+}
+
+func findBigInt(tree reflect.Value) (at file.Idx, found bool) {
+	walk(tree, func(node any) bool {
+		number, ok := node.(*ast.NumberLiteral)
+		if ok && !found {
+			_, found = number.Value.(*big.Int)
+			at = number.Idx
+		}
+		return !found
+	})
+	return at, found
+}
+
+// walk visits the nodes of a syntax tree in the order of the source; visit says
+// whether to go into the node. Package ast has no walker of its own.
+func walk(v reflect.Value, visit func(node any) bool) {
+	switch v.Kind() {
+	case reflect.Interface:
+		walk(v.Elem(), visit)
+	case reflect.Pointer:
+		if v.IsNil() || v.Type().Elem().PkgPath() != reflect.TypeFor[ast.Program]().PkgPath() || !visit(v.Interface()) {
+			return
+		}
+		walk(v.Elem(), visit)
+	case reflect.Slice:
+		for i := range v.Len() {
+			walk(v.Index(i), visit)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).Name != "DeclarationList" { // declarations a second time
+				walk(v.Field(i), visit)
+			}
+		}
+	}
+}
+
+// warnOfUnknownLiterals names the clusters that route returns literally and that
+// do not exist. It is no fault: clusters come and go with the configuration.
+func (s *Script) warnOfUnknownLiterals(literals []literal) {
+	for _, l := range literals {
+		if _, _, ok := s.options.Clusters.Health(l.name); !ok {
+			s.log.Warnf("%s%s: route returns %q, which is no cluster%s", s.source.name, l.at, l.name, didYouMean(l.name, s.options.Clusters.Names()))
+		}
+	}
+}
+
+// findRoute is the script's route function in a runtime whose top level has run.
+func (s *Script) findRoute(rt *runtime) (func(goja.FunctionCall) goja.Value, error) {
+	value := rt.js.Get("route")
+	if value == nil || goja.IsUndefined(value) {
+		return nil, s.source.fault(position{}, "the script defines no route: write `function route(req, ctx) { ... }`"+didYouMean("route", rt.js.GlobalObject().Keys()))
+	}
+	at := s.routeAt
+	object, ok := value.(*goja.Object)
+	if ok {
+		if tag := object.GetSymbol(goja.SymToStringTag); tag != nil && strings.HasSuffix(tag.String(), "Function") {
+			return nil, s.source.fault(at, fmt.Sprintf("route may not be async or a generator (it is of the kind %s)", tag))
+		}
+	}
+	if !ok || object.ClassName() != "Function" {
+		return nil, s.source.fault(at, fmt.Sprintf("route is %s, not a function: write `function route(req, ctx) { ... }`", kindOf(value)))
+	}
+	function, ok := object.Export().(func(goja.FunctionCall) goja.Value)
+	if !ok {
+		return nil, s.source.fault(at, "route must be a plain function, not a proxy or a class")
+	}
+	return function, nil
+}

@@ -1,0 +1,297 @@
+package scripting
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dop251/goja"
+)
+
+// decide reads what route returned. Getters and proxies of the script may run.
+func (rt *runtime) decide(value goja.Value) Decision {
+	if name, ok := value.(goja.String); ok {
+		return rt.toCluster(name.String())
+	}
+	if value == nil || goja.IsUndefined(value) || goja.IsNull(value) {
+		return rt.script.toDefault()
+	}
+	object, ok := value.(*goja.Object)
+	if !ok {
+		return rt.badReturn("route returned %s", kindOf(value))
+	}
+	switch object.ClassName() {
+	case "Array":
+		return rt.toList(object)
+	case "Object":
+		if object.ExportType() == reflect.TypeFor[*goja.Promise]() {
+			return rt.badReturn("route returned a Promise: it must answer at once, without async or await")
+		}
+		return rt.toDecision(object)
+	}
+	return rt.badReturn("route returned %s", kindOf(value))
+}
+
+func (s *Script) toDefault() Decision {
+	if s.options.DefaultCluster == "" {
+		return Decision{Outcome: NoRoute}
+	}
+	return Decision{Cluster: s.options.DefaultCluster, Outcome: Default}
+}
+
+func (rt *runtime) toCluster(name string) Decision {
+	if name == "" {
+		return rt.badReturn("route returned an empty string")
+	}
+	if _, _, ok := rt.script.options.Clusters.Health(name); !ok {
+		return rt.script.unknownCluster(name)
+	}
+	return Decision{Cluster: name, Outcome: OK}
+}
+
+// unknownCluster logs each name once per minute.
+func (s *Script) unknownCluster(name string) Decision {
+	err := fmt.Errorf("%s: there is no cluster %q%s", s.source.name, shorten(name, maxName), didYouMean(name, s.options.Clusters.Names()))
+	if s.notices.due("cluster "+name, time.Now()) {
+		s.log.WithField("cluster", shorten(name, maxName)).Warn(err.Error())
+	}
+	return s.fail(UnknownCluster, err)
+}
+
+// badReturn says what a decision is not.
+func (rt *runtime) badReturn(format string, args ...any) Decision {
+	return rt.script.fail(BadReturn, fmt.Errorf("%s: %w", rt.script.source.name, fmt.Errorf(format, args...)))
+}
+
+// toList takes the first cluster of a list that has a usable backend; if none has
+// one, the first: what then happens is the same as for a single name.
+func (rt *runtime) toList(list *goja.Object) Decision {
+	length := list.Get("length").ToInteger()
+	if length == 0 || length > MaxList {
+		return rt.badReturn("route returned a list of %d, it takes 1 to %d clusters", length, MaxList)
+	}
+	decision := Decision{}
+	usable := false
+	for i := range int(length) {
+		name, ok := list.Get(strconv.Itoa(i)).(goja.String)
+		if !ok || name.Length() == 0 {
+			return rt.badReturn("route returned a list with %s in place %d, it takes names of clusters", kindOf(list.Get(strconv.Itoa(i))), i)
+		}
+		healthy, _, ok := rt.script.options.Clusters.Health(name.String())
+		if !ok {
+			return rt.script.unknownCluster(name.String())
+		}
+		if i == 0 {
+			decision.Cluster = name.String()
+		}
+		if !usable && healthy > 0 {
+			usable = true
+			if i > 0 {
+				decision = Decision{Cluster: name.String(), Outcome: Fallback}
+			}
+		}
+	}
+	return decision
+}
+
+// Keys of a returned object.
+var (
+	decisionKeys = []string{"cluster", "rule", "respond"}
+	laterKeys    = []string{"requestHeaders", "responseHeaders", "path", "hashKey", "timeout"}
+	respondKeys  = []string{"status", "headers", "body"}
+)
+
+func (rt *runtime) toDecision(object *goja.Object) Decision {
+	if err := checkDecisionKeys(object); err != nil {
+		return rt.badReturn("%w", err)
+	}
+	rule, err := ruleOf(object.Get("rule"))
+	if err != nil {
+		return rt.badReturn("%w", err)
+	}
+	decision := rt.toTarget(object)
+	decision.Rule = rule
+	return decision
+}
+
+func checkDecisionKeys(object *goja.Object) error {
+	keys := object.Keys()
+	for _, key := range keys {
+		switch {
+		case slices.Contains(decisionKeys, key):
+		case slices.Contains(laterKeys, key):
+			return fmt.Errorf("route returned an object with %q, which is not in this version; it takes cluster, rule and respond", key)
+		case !slices.ContainsFunc(decisionKeys, func(known string) bool { return slices.Contains(keys, known) }) && goja.IsNumber(object.Get(key)):
+			return errors.New("route returned weights, which are not in this version; return a name or a list of names")
+		default:
+			return fmt.Errorf("route returned an object with the unknown key %q%s", shorten(key, maxName), didYouMean(key, slices.Concat(decisionKeys, laterKeys)))
+		}
+	}
+	return nil
+}
+
+func (rt *runtime) toTarget(object *goja.Object) Decision {
+	cluster, respond := object.Get("cluster"), object.Get("respond")
+	switch {
+	case isNothing(cluster) && isNothing(respond):
+		return rt.badReturn("route returned an object with neither cluster nor respond")
+	case isNothing(cluster):
+		return rt.toRespond(respond)
+	case !isNothing(respond):
+		return rt.badReturn("route returned an object with both cluster and respond")
+	}
+	if name, ok := cluster.(goja.String); ok {
+		return rt.toCluster(name.String())
+	}
+	list, ok := cluster.(*goja.Object)
+	if !ok {
+		return rt.badReturn("route returned an object whose cluster is %s", kindOf(cluster))
+	}
+	if list.ClassName() != "Array" {
+		return rt.badReturn("route returned an object whose cluster is %s: it takes a name or a list of names in this version, no weights", kindOf(cluster))
+	}
+	return rt.toList(list)
+}
+
+func ruleOf(value goja.Value) (string, error) {
+	if isNothing(value) {
+		return "", nil
+	}
+	rule, ok := value.(goja.String)
+	if !ok {
+		return "", fmt.Errorf("route returned an object whose rule is %s, it takes a string", kindOf(value))
+	}
+	return shorten(oneLine(rule.String()), MaxRule-len("...")), nil
+}
+
+func (rt *runtime) toRespond(value goja.Value) Decision {
+	respond, err := readRespond(value)
+	if err != nil {
+		return rt.badReturn("%w", err)
+	}
+	return Decision{Respond: respond, Outcome: Responded}
+}
+
+func readRespond(value goja.Value) (*Respond, error) {
+	object, ok := value.(*goja.Object)
+	if !ok || object.ClassName() != "Object" {
+		return nil, fmt.Errorf("respond is %s, it takes { status, headers, body }", kindOf(value))
+	}
+	for _, key := range object.Keys() {
+		if !slices.Contains(respondKeys, key) {
+			return nil, fmt.Errorf("respond has the unknown key %q%s", shorten(key, maxName), didYouMean(key, respondKeys))
+		}
+	}
+	status, err := readStatus(object.Get("status"))
+	if err != nil {
+		return nil, err
+	}
+	header, err := readHeader(object.Get("headers"))
+	if err != nil {
+		return nil, err
+	}
+	body, err := readBody(object.Get("body"))
+	if err != nil {
+		return nil, err
+	}
+	return &Respond{Status: status, Header: header, Body: body}, nil
+}
+
+func readStatus(value goja.Value) (int, error) {
+	if value == nil || !goja.IsNumber(value) {
+		return 0, fmt.Errorf("respond.status is %s, it takes a number from 200 to 599", kindOf(value))
+	}
+	status := value.ToFloat()
+	if status != float64(int(status)) || status < 200 || status > 599 {
+		return 0, fmt.Errorf("respond.status is %v, it takes a whole number from 200 to 599", status)
+	}
+	return int(status), nil
+}
+
+func readBody(value goja.Value) (string, error) {
+	if isNothing(value) {
+		return "", nil
+	}
+	text, ok := value.(goja.String)
+	if !ok {
+		return "", fmt.Errorf("respond.body is %s, it takes a string (JSON.stringify makes one)", kindOf(value))
+	}
+	body := text.String()
+	if len(body) > MaxBody {
+		return "", fmt.Errorf("respond.body has %d bytes, the most is %d", len(body), MaxBody)
+	}
+	return body, nil
+}
+
+func readHeader(value goja.Value) ([][2]string, error) {
+	if isNothing(value) {
+		return nil, nil
+	}
+	object, ok := value.(*goja.Object)
+	if !ok || object.ClassName() != "Object" {
+		return nil, fmt.Errorf("respond.headers is %s, it takes an object of strings", kindOf(value))
+	}
+	var header [][2]string
+	for _, name := range object.Keys() {
+		text, ok := object.Get(name).(goja.String)
+		if !ok {
+			return nil, fmt.Errorf("respond.headers has %s for %q, it takes a string", kindOf(object.Get(name)), shorten(name, maxName))
+		}
+		if err := checkHeader(name, text.String()); err != nil {
+			return nil, err
+		}
+		header = append(header, [2]string{name, text.String()})
+	}
+	return header, nil
+}
+
+// checkHeader refuses what would break the message (RFC 9110 sections 5.1, 5.5)
+// and the fields that frame it or belong to the connection (section 7.6.1).
+func checkHeader(name, value string) error {
+	if name == "" || strings.ContainsFunc(name, func(c rune) bool { return !isTokenChar(c) }) {
+		return fmt.Errorf("respond.headers has the name %q, which no header can have", shorten(name, maxName))
+	}
+	if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+		return fmt.Errorf("respond.headers has a control character in the value of %q", shorten(name, maxName))
+	}
+	lower := strings.ToLower(name)
+	if slices.Contains(connectionHeaders, lower) || strings.HasPrefix(lower, "proxy-") {
+		return fmt.Errorf("respond.headers sets %q, which belongs to the connection and not to the script", name)
+	}
+	return nil
+}
+
+var connectionHeaders = []string{"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect", "keep-alive"}
+
+func isTokenChar(c rune) bool {
+	return c < 0x80 && (isAlphanumeric(byte(c)) || strings.ContainsRune("!#$%&'*+-.^_`|~", c))
+}
+
+func isNothing(value goja.Value) bool {
+	return value == nil || goja.IsUndefined(value) || goja.IsNull(value)
+}
+
+// kindOf names a value for a message, without running the script's code.
+func kindOf(value goja.Value) string {
+	switch v := value.(type) {
+	case nil:
+		return "undefined"
+	case goja.String:
+		return fmt.Sprintf("the string %q", shorten(v.String(), maxName))
+	case *goja.Symbol:
+		return "a symbol"
+	case *goja.Object:
+		return map[bool]string{true: "an ", false: "a "}[strings.ContainsAny(v.ClassName()[:1], "AEIOU")] + strings.ToLower(v.ClassName())
+	}
+	switch {
+	case goja.IsUndefined(value) || goja.IsNull(value):
+		return value.String()
+	case goja.IsNumber(value):
+		return "the number " + value.String()
+	}
+	return "the " + value.ExportType().String() + "ean " + value.String()
+}

@@ -1,0 +1,147 @@
+package scripting
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	longestTick = 5 * time.Millisecond
+	stuckGrace  = 60 * time.Millisecond // from the interrupt to giving the runtime up
+	lull        = 20                    // ticks without a call after which the watchdog goes home
+	idleSpare   = 10 * time.Second      // a spare unused for so long is dropped
+)
+
+// A watchdog ends the calls of one script that run past the deadline. It is one
+// goroutine that looks at all runtimes at each tick. It begins with a call and
+// ends when no call came for a while, so a script that nobody asks costs nothing.
+// A call pays one atomic load for it: neither a clock nor a timer.
+type watchdog struct {
+	timeout time.Duration
+	tick    time.Duration
+	awake   atomic.Bool
+	seen    []sighting // by slot; owned by the goroutine that won awake
+}
+
+// A sighting is what the watchdog found in a slot, and when it first did.
+type sighting struct {
+	rt    *runtime
+	state uint64
+	since time.Time
+}
+
+var errDeadline = errors.New("deadline")
+
+func (w *watchdog) init(timeout time.Duration, slots int) {
+	w.timeout = timeout
+	w.tick = min(max(timeout/20, time.Millisecond), longestTick)
+	w.seen = make([]sighting, slots)
+}
+
+// watch makes sure that the watchdog is awake; a call is running already.
+func (s *Script) watch() {
+	if !s.watchdog.awake.Load() && s.watchdog.awake.CompareAndSwap(false, true) {
+		s.tasks.add()
+		go s.patrol()
+	}
+}
+
+func (s *Script) patrol() {
+	defer s.tasks.done()
+	ticker := time.NewTicker(s.watchdog.tick)
+	defer ticker.Stop()
+	for quiet := 0; ; quiet++ {
+		now := <-ticker.C
+		busy, called := s.look(now)
+		if busy || called {
+			quiet = 0
+		}
+		if !busy && (quiet >= lull || s.closed.Load()) && s.goHome() {
+			return
+		}
+	}
+}
+
+// goHome lets the next call wake the watchdog again. False: a call has begun
+// meanwhile and may have seen it awake, so it stays.
+func (s *Script) goHome() bool {
+	s.dropSpares(func(sighting) bool { return true })
+	s.watchdog.awake.Store(false)
+	for i := range s.pool.slots {
+		if rt := s.pool.slots[i].Load(); rt != nil && phaseOf(rt.ticket.state.Load()) != idle {
+			return !s.watchdog.awake.CompareAndSwap(false, true)
+		}
+	}
+	return true
+}
+
+// look is one tick. It reports whether a call is running, and whether there was
+// one since the last tick.
+func (s *Script) look(now time.Time) (busy, called bool) {
+	for i := range s.pool.slots {
+		rt := s.pool.slots[i].Load()
+		if rt == nil {
+			s.watchdog.seen[i] = sighting{}
+			continue
+		}
+		sight := &s.watchdog.seen[i]
+		state := rt.ticket.state.Load()
+		if sight.rt != rt || sight.state != state {
+			*sight = sighting{rt: rt, state: state, since: now}
+			called = true
+		}
+		if phaseOf(state) != idle {
+			busy = true
+			s.judge(sight, now)
+		}
+	}
+	s.dropSpares(func(sight sighting) bool { return now.Sub(sight.since) >= idleSpare })
+	return busy, called
+}
+
+// judge interrupts a call that is over its deadline, and gives the runtime up if
+// the interrupt has no effect.
+func (s *Script) judge(sight *sighting, now time.Time) {
+	age := now.Sub(sight.since)
+	switch phaseOf(sight.state) {
+	case running:
+		if age >= s.watchdog.timeout && sight.rt.ticket.move(sight.state, interrupted) {
+			sight.rt.js.Interrupt(errDeadline)
+			sight.state, sight.since = with(sight.state, interrupted), now
+		}
+	case interrupted:
+		if age >= stuckGrace && sight.rt.ticket.move(sight.state, abandoned) {
+			s.giveUp(sight.rt, sight.state)
+		}
+	}
+}
+
+// giveUp replaces a runtime that is stuck in a built-in. Whoever runs on it finds
+// it abandoned when the built-in returns, and drops it.
+func (s *Script) giveUp(rt *runtime, state uint64) {
+	total := s.stuck.Add(1)
+	if s.notices.due("stuck", time.Now()) {
+		s.log.WithField("stuck", total).Warn("a call of the script is in a built-in that cannot be interrupted; its runtime is replaced")
+	}
+	if isBuild(state) {
+		s.pool.slots[rt.slot].Store(nil)
+		s.built(rt, errNeverEnds)
+		return
+	}
+	s.replace(rt)
+}
+
+// dropSpares retires the idle spares that match.
+func (s *Script) dropSpares(match func(sighting) bool) {
+	for i := s.pool.workers; i < len(s.pool.slots); i++ {
+		sight := s.watchdog.seen[i]
+		if sight.rt == nil || phaseOf(sight.state) != idle || !match(sight) {
+			continue
+		}
+		if sight.rt.ticket.move(sight.state, retired) {
+			s.pool.slots[i].Store(nil)
+		}
+		s.watchdog.seen[i] = sighting{}
+	}
+}

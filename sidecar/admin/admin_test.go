@@ -1,0 +1,141 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/sirupsen/logrus/hooks/test"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const token = "right-token"
+
+// far is the sidecar behind the handlers.
+type far struct {
+	ready   error
+	status  Status
+	reload  func(context.Context) error // nil succeeds
+	reloads atomic.Int64
+}
+
+func (f *far) Ready() error   { return f.ready }
+func (f *far) Status() Status { return f.status }
+func (f *far) Reload(ctx context.Context) error {
+	f.reloads.Add(1)
+	if f.reload == nil {
+		return nil
+	}
+	return f.reload(ctx)
+}
+
+func silent() logrus.FieldLogger {
+	log, _ := test.NewNullLogger()
+	return log
+}
+
+// serve runs h on loopback until the test ends, and returns its address.
+func serve(t *testing.T, h http.Handler) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(ctx, ln, h, silent()) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return ln.Addr().String()
+}
+
+// serveAPI runs the API as it is on loopback.
+func serveAPI(t *testing.T, s Sidecar) string {
+	t.Helper()
+	return serve(t, Handler(Options{Sidecar: s, Token: token, Loopback: true, Log: silent()}))
+}
+
+// ask is a request as a table writes it.
+type ask struct {
+	method, path string // GET /status when empty
+	host         string
+	header       [][2]string
+	body         io.Reader
+	length       int64 // claimed; 0 = as the body is
+}
+
+func bearerOf(token string) [2]string { return [2]string{"Authorization", "Bearer " + token} }
+
+func (a ask) to(t *testing.T, address string) (*http.Response, string) {
+	t.Helper()
+	url := "http://" + address + cmp.Or(a.path, "/status")
+	r, err := http.NewRequestWithContext(t.Context(), cmp.Or(a.method, http.MethodGet), url, a.body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = a.host
+	for _, field := range a.header {
+		r.Header.Add(field[0], field[1])
+	}
+	if a.length != 0 {
+		r.ContentLength = a.length
+	}
+	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(body)
+}
+
+// wantRefusal checks that an answer is a refusal as documented.
+func wantRefusal(t *testing.T, response *http.Response, body string, status int, words string) {
+	t.Helper()
+	var refused struct {
+		Error string `json:"error"`
+	}
+	if err := json.Unmarshal([]byte(body), &refused); err != nil {
+		t.Errorf("the body %q is not JSON: %v", body, err)
+	}
+	if response.StatusCode != status || !strings.Contains(refused.Error, words) {
+		t.Errorf("answer %d %q, want %d with %q", response.StatusCode, refused.Error, status, words)
+	}
+	wantField(t, response, "Content-Type", "application/json")
+}
+
+func wantField(t *testing.T, response *http.Response, name, want string) {
+	t.Helper()
+	if got := response.Header.Get(name); got != want {
+		t.Errorf("%s: %q, want %q", name, got, want)
+	}
+}
+
+// within polls until done is true.
+func within(t *testing.T, limit time.Duration, done func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for !done() {
+		if time.Now().After(deadline) {
+			t.Fatalf("still waiting after %s", limit)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}

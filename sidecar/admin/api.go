@@ -1,0 +1,88 @@
+package admin
+
+import (
+	"net/http"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Options are what [Handler] needs.
+type Options struct {
+	Sidecar Sidecar
+
+	Token    string   // what writes must bring; empty refuses all of them
+	Hosts    []string // names, or name:port, that may stand in a Host field beside localhost
+	Loopback bool     // the listener is bound to loopback: reading needs no token
+
+	Log logrus.FieldLogger
+}
+
+// Handler is the admin API; the package's documentation says what it answers.
+func Handler(o Options) http.Handler {
+	a := &api{sidecar: o.Sidecar, hosts: newHosts(o.Hosts), tokens: newTokens(o.Token, o.Log), open: o.Loopback}
+	a.routes = routes{
+		{http.MethodGet, "/status", a.status},
+		{http.MethodPost, "/reload", a.reload},
+	}
+	return a
+}
+
+type api struct {
+	sidecar Sidecar
+	routes  routes
+	hosts   hosts
+	tokens  *tokens
+	open    bool // to readers without a token
+}
+
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	harden(w)
+	found, refused := a.admit(r)
+	if refused == nil && isWrite(found) {
+		refused = readNothing(w, r)
+	}
+	if refused != nil {
+		refused.write(w)
+		return
+	}
+	found.handle(w, r)
+}
+
+// admit finds what r asks for, if whoever sent it may ask. It reads no body.
+func (a *api) admit(r *http.Request) (route, *refusal) {
+	if refused := a.hosts.check(r); refused != nil {
+		return route{}, refused
+	}
+	if refused := checkOrigin(r); refused != nil {
+		return route{}, refused
+	}
+	if r.ContentLength > maxBody {
+		return route{}, tooLarge()
+	}
+	found, refused := a.routes.find(r)
+	if refused != nil {
+		return route{}, refused
+	}
+	if a.open && !isWrite(found) {
+		return found, nil
+	}
+	return found, a.tokens.check(r)
+}
+
+func isWrite(r route) bool { return r.method != http.MethodGet }
+
+func (a *api) status(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, a.sidecar.Status().withoutNulls())
+}
+
+func (a *api) reload(w http.ResponseWriter, r *http.Request) {
+	if err := a.sidecar.Reload(r.Context()); err != nil {
+		refuse(http.StatusUnprocessableEntity, "%v", err).write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, reloaded{a.sidecar.Status().Config})
+}
+
+type reloaded struct {
+	Config ConfigStatus `json:"config"`
+}

@@ -1,0 +1,131 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+)
+
+const (
+	statusWait = 10 * time.Second
+	maxAnswer  = 16 << 20 // bytes
+)
+
+// Client asks the admin listener of a running sidecar.
+type Client struct {
+	Address string // host:port, as in admin.listen; without a host, or with an unspecified one, it is this machine
+	Token   string // empty sends none
+}
+
+// Status is what the sidecar says of itself. It waits ten seconds at most.
+func (c Client) Status(ctx context.Context) (Status, error) {
+	var status Status
+	err := c.ask(ctx, question{http.MethodGet, "/status", statusWait}, &status)
+	return status, err
+}
+
+// Reload has the sidecar activate the files as they are now. The error says why
+// it refused; then everything is as it was before.
+func (c Client) Reload(ctx context.Context) error {
+	return c.ask(ctx, question{http.MethodPost, "/reload", writeTimeout}, new(reloaded))
+}
+
+type question struct {
+	method, path string
+	wait         time.Duration
+}
+
+// ask sends q and reads the answer into answer.
+func (c Client) ask(ctx context.Context, q question, answer any) error {
+	address, err := dialable(c.Address)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, q.wait)
+	defer cancel()
+	response, err := c.send(ctx, q, address)
+	if err != nil {
+		return unreachable(address, err)
+	}
+	defer response.Body.Close()
+
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return unreachable(address, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return refusedBy(address, response, text)
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return stranger(address, response)
+	}
+	return nil
+}
+
+// send uses a transport of its own: no proxy, no connection kept. It follows no
+// redirect, so the token goes nowhere else.
+func (c Client) send(ctx context.Context, q question, address string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, q.method, "http://"+address+q.path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	if c.Token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.Token)
+	}
+	return (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+}
+
+// dialable is where to find, from this machine, what listens on address.
+func dialable(address string) (string, error) {
+	if address == "" {
+		return "", errors.New("the admin listener is off: set admin.listen, for instance to 127.0.0.1:6189")
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", fmt.Errorf("%q is not an address: write host:port, for instance 127.0.0.1:6189", address)
+	}
+	ip, _ := netip.ParseAddr(host)
+	switch {
+	case host == "" || ip == netip.IPv4Unspecified():
+		host = "127.0.0.1"
+	case ip == netip.IPv6Unspecified():
+		host = "::1"
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+func unreachable(address string, err error) error {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("nothing listens on %s: is outrider running, and is admin.listen the same in this configuration?", address)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("%s does not answer in time: %w", address, err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return fmt.Errorf("%s closed the connection before its answer was whole: is it the admin listener, or is outrider stopping?", address)
+	}
+	return fmt.Errorf("ask %s: %w", address, err)
+}
+
+func refusedBy(address string, response *http.Response, text []byte) error {
+	var refused refusal
+	if err := json.Unmarshal(text, &refused); err != nil || refused.Text == "" {
+		return stranger(address, response)
+	}
+	if response.StatusCode == http.StatusUnprocessableEntity {
+		return errors.New("refused: " + refused.Text)
+	}
+	return fmt.Errorf("%s answers: %s", address, refused.Text)
+}
+
+func stranger(address string, response *http.Response) error {
+	return fmt.Errorf("%s answers %q, but not as outrider's admin listener does: is admin.listen the same in this configuration?",
+		address, response.Status)
+}

@@ -1,0 +1,45 @@
+// Package admin is how people and probes ask a running sidecar: two handlers,
+// the server they stand on, the token that protects them, and the client that
+// the command line uses.
+//
+// [StatusHandler] is for probes. It answers GET and HEAD on /livez and /readyz
+// in plain text, to anybody.
+//
+// [Handler] is the admin API: GET /status answers a [Status] as JSON, POST
+// /reload activates the configuration that is on disk now and answers
+// {"config": ...}, the [ConfigStatus] in force. What is not done is answered
+// {"error": "..."} with a sentence that says what to do:
+//
+//	400  the body is not what the path takes
+//	401  the token is missing or wrong
+//	403  the Origin field names another origin than the Host field
+//	404  no such path; "paths" lists those there are
+//	405  the path has other methods; Allow lists them
+//	413  the body is larger than 1 MiB
+//	415  a body came that is not application/json
+//	421  the Host field is a name that is neither localhost nor in admin.hosts
+//	422  the sidecar refused; what was active stays active
+//	429  more than ten wrong tokens in a second; the right one still passes
+//
+// What net/http refuses before a handler sees it, such as a malformed head,
+// is answered in plain text.
+//
+// # Who may do what
+//
+// A sidecar shares its loopback interface with an app that takes requests from
+// strangers, so a connection from loopback proves nothing. Every method but
+// GET and HEAD needs the header
+//
+//	Authorization: Bearer TOKEN
+//
+// and reading needs it too unless the listener is on loopback.
+//
+// A browser on the same machine is the other way in. The Host check ends DNS
+// rebinding, because a rebound request still carries the attacker's name; an
+// address cannot be rebound and passes. The Origin check ends what pages of
+// other origins send. And no write is a "simple" request of the Fetch standard
+// (https://fetch.spec.whatwg.org/#cors-safelisted-request-header), which
+// browsers send without asking first: Authorization is not a safelisted header,
+// and a body must be application/json, which is not a safelisted type. The
+// question that browsers then ask, OPTIONS, is never answered with consent.
+package admin

@@ -1,0 +1,31 @@
+package admin
+
+import "net/http"
+
+// StatusHandler answers probes: GET and HEAD on /livez, which is 200 as long as
+// the process answers at all, and on /readyz, which is 200 or 503 with the
+// reason. It asks for no token, tells nothing else, and takes any Host, because
+// probes come under whatever name they were given.
+func StatusHandler(s Sidecar) http.Handler {
+	probes := routes{
+		{http.MethodGet, "/livez", func(w http.ResponseWriter, _ *http.Request) {
+			writeText(w, http.StatusOK, "ok")
+		}},
+		{http.MethodGet, "/readyz", func(w http.ResponseWriter, _ *http.Request) {
+			if err := s.Ready(); err != nil {
+				writeText(w, http.StatusServiceUnavailable, err.Error())
+				return
+			}
+			writeText(w, http.StatusOK, "ok")
+		}},
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		harden(w)
+		found, refused := probes.find(r)
+		if refused != nil {
+			refused.write(w)
+			return
+		}
+		found.handle(w, r)
+	})
+}

@@ -1,0 +1,56 @@
+package admin
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// route is one thing that can be asked. GET also answers HEAD. Several routes may
+// have one path.
+type route struct {
+	method string
+	path   string
+	handle http.HandlerFunc
+}
+
+func (r route) methods() []string {
+	if r.method == http.MethodGet {
+		return []string{http.MethodGet, http.MethodHead}
+	}
+	return []string{r.method}
+}
+
+// routes are compared byte for byte: net/http's mux would redirect what looks
+// similar, and answer in plain text.
+type routes []route
+
+// find is the route of r, or the refusal when there is none.
+func (all routes) find(r *http.Request) (route, *refusal) {
+	var allowed []string
+	for _, one := range all {
+		if one.path != r.URL.Path {
+			continue
+		}
+		if slices.Contains(one.methods(), r.Method) {
+			return one, nil
+		}
+		allowed = append(allowed, one.methods()...)
+	}
+	if len(allowed) == 0 {
+		no := refuse(http.StatusNotFound, "there is no %q here", r.URL.Path)
+		no.Paths = all.list()
+		return route{}, no
+	}
+	allow := strings.Join(allowed, ", ")
+	return route{}, refuse(http.StatusMethodNotAllowed, "%s takes %s, not %q", r.URL.Path, allow, r.Method).with("Allow", allow)
+}
+
+// list is every route as "GET /status".
+func (all routes) list() []string {
+	list := make([]string, len(all))
+	for i, one := range all {
+		list[i] = one.method + " " + one.path
+	}
+	return list
+}

@@ -1,0 +1,19 @@
+package admin
+
+import "context"
+
+// Sidecar is what the listeners ask of the running sidecar. All methods are
+// called from any number of goroutines at once.
+type Sidecar interface {
+	// Ready is nil when requests can be served well, and else why not, in words
+	// for the reader of a probe's log. It does not block.
+	Ready() error
+
+	// Status is a snapshot for the caller to keep. It does not block.
+	Status() Status
+
+	// Reload activates the files as they are now. On an error everything is as
+	// it was before; its text is shown to the caller. It returns soon after ctx
+	// is done, and takes calls that come together one after another.
+	Reload(ctx context.Context) error
+}

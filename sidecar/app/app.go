@@ -1,0 +1,258 @@
+// Package app puts the sidecar together: it is the only package that knows all
+// parts. New wires, Run starts, serves, drains and stops in reverse.
+package app
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"outrider/sidecar/cluster"
+	"outrider/sidecar/config"
+	"outrider/sidecar/health"
+	"outrider/sidecar/proxy"
+	"outrider/sidecar/warning"
+)
+
+// Options are what the sidecar needs from outside.
+type Options struct {
+	Log     logrus.FieldLogger
+	Version string
+	// Load reads the configuration again, for a reload.
+	Load func() (*config.Config, error)
+	// Token opens the admin listener; see config's admin.token_file.
+	Token string
+	// OnDone is told of each exchange; optional. See proxy.Options.
+	OnDone func(*proxy.Summary)
+	// OnChange is told of each change of a backend's health; optional.
+	OnChange func(health.Change)
+	// Listen opens a listener; nil stands for TCP.
+	Listen func(address string) (net.Listener, error)
+}
+
+// App is one sidecar.
+type App struct {
+	options  Options
+	log      logrus.FieldLogger
+	warnings *warning.Log
+	proxy    *proxy.Server
+	monitor  *health.Monitor
+	started  time.Time
+	ready    atomic.Bool
+
+	clusters  atomic.Pointer[clusters]
+	members   sync.Mutex // one change of any cluster's members at a time
+	listeners []*listener
+	doors     []*door // for those who operate it
+	incidents incidents
+
+	reloading sync.Mutex // one reload at a time
+	active    atomic.Pointer[active]
+
+	tasks sync.WaitGroup // everything that Run started
+	ctx   context.Context
+}
+
+// active is what a reload replaces, whole.
+type active struct {
+	config *config.Config
+	route  *route
+	loaded time.Time
+	fault  error // why the last reload was refused
+}
+
+// New wires a sidecar for a configuration that was loaded. It opens nothing but
+// the routing script, which must load.
+func New(c *config.Config, o Options) (*App, error) {
+	if o.Listen == nil {
+		o.Listen = func(address string) (net.Listener, error) { return net.Listen("tcp", address) }
+	}
+	a := &App{options: o, log: o.Log, warnings: warning.New(o.Log)}
+	a.monitor = health.New(health.Options{
+		OnChange: a.healthChanged,
+		OnLocal:  a.checkImpossible,
+		Rand:     newRand(),
+	})
+	a.proxy = proxy.New(proxy.Options{
+		Name:                 processName(c.Name),
+		Log:                  o.Log,
+		Limits:               proxyLimits(c.Limits),
+		Trusted:              c.TrustedProxies,
+		RefuseAmbiguousPaths: c.AmbiguousPaths == config.AmbiguousPathsRefuse,
+		OnFailure:            a.backendFailed,
+		OnDone:               o.OnDone,
+	})
+	a.clusters.Store(a.newClusters(c, nil))
+	r, err := a.newRoute(c)
+	if err != nil {
+		return nil, err
+	}
+	a.active.Store(&active{config: c, route: r, loaded: time.Now()})
+	for _, l := range c.Listen {
+		a.listeners = append(a.listeners, a.newListener(l))
+	}
+	a.doors = a.newDoors(c)
+	return a, nil
+}
+
+// Run serves until ctx is done, and then stops gracefully. An error means that
+// it could not start.
+func (a *App) Run(ctx context.Context) error {
+	if err := a.open(); err != nil {
+		return err
+	}
+	a.started = time.Now()
+	// What serves the requests lives longer than ctx: until they are over.
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer a.tasks.Wait()
+	defer stop()
+	a.ctx = running
+	a.tasks.Go(func() { a.proxy.Run(running) })
+	a.tasks.Go(func() { a.monitor.Run(running) })
+	a.tasks.Go(func() { a.watchScript(running) })
+	a.clusters.Load().start(a)
+	for _, l := range a.listeners {
+		a.tasks.Go(func() { a.serve(l) })
+	}
+	for _, d := range a.doors {
+		a.tasks.Go(func() { a.serveDoor(running, d) })
+	}
+	a.announce()
+	<-ctx.Done()
+	a.drain()
+	return nil
+}
+
+func (a *App) open() error {
+	for _, l := range a.listeners {
+		ln, err := a.options.Listen(l.address)
+		if err != nil {
+			a.closeListeners()
+			return fmt.Errorf("listener %s can not use %s: %w; choose another address in `listen`, or end what uses it", l.proxy.Name, l.address, err)
+		}
+		l.net = ln
+	}
+	for _, d := range a.doors {
+		ln, err := a.options.Listen(d.address)
+		if err != nil {
+			a.closeListeners()
+			a.closeDoors()
+			return fmt.Errorf("%s.listen can not use %s: %w; choose another address, or \"\" for none", d.key, d.address, err)
+		}
+		d.net = ln
+	}
+	return nil
+}
+
+func (a *App) closeListeners() {
+	for _, l := range a.listeners {
+		if l.net != nil {
+			_ = l.net.Close()
+		}
+	}
+}
+
+func (a *App) closeDoors() {
+	for _, d := range a.doors {
+		if d.net != nil {
+			_ = d.net.Close()
+		}
+	}
+}
+
+func (a *App) serve(l *listener) {
+	if err := a.proxy.Serve(l.net, l.proxy); err != nil {
+		a.log.WithFields(logrus.Fields{"listener": l.proxy.Name, logrus.ErrorKey: err}).Error("a listener has ended")
+	}
+}
+
+func (a *App) announce() {
+	for _, l := range a.listeners {
+		a.log.WithFields(logrus.Fields{"listener": l.proxy.Name, "address": l.net.Addr().String()}).Info("serving requests")
+	}
+	for _, d := range a.doors {
+		a.log.WithField("address", d.net.Addr().String()).Infof("serving %s", d.key)
+	}
+	for _, note := range a.active.Load().config.Notes {
+		a.log.Info(note)
+	}
+}
+
+// drain lets what runs come to its end.
+func (a *App) drain() {
+	shutdown := a.active.Load().config.Shutdown
+	a.log.WithFields(logrus.Fields{"drain": shutdown.Drain.String(), "grace": shutdown.Grace.String()}).Info("stopping")
+	if a.proxy.Clients() > 0 {
+		a.awaitIdle(shutdown.Drain)
+	}
+	a.closeListeners()
+	ctx, cancel := context.WithTimeout(context.Background(), shutdown.Grace)
+	defer cancel()
+	a.proxy.Shutdown(ctx)
+	a.log.WithField("after", time.Since(a.started).Round(time.Millisecond).String()).Info("stopped")
+}
+
+// awaitIdle goes on serving for so long, or until the last client has left.
+func (a *App) awaitIdle(drain time.Duration) {
+	end := time.NewTimer(drain)
+	defer end.Stop()
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for a.proxy.Clients() > 0 {
+		select {
+		case <-look.C:
+		case <-end.C:
+			return
+		}
+	}
+}
+
+// Addresses are what the listeners listen on, in the order of the configuration,
+// once Run has opened them.
+func (a *App) Addresses() []string {
+	var all []string
+	for _, l := range a.listeners {
+		if l.net != nil {
+			all = append(all, l.net.Addr().String())
+		}
+	}
+	return all
+}
+
+// backendFailed takes what a request ran into as evidence about the backend.
+func (a *App) backendFailed(b *cluster.Backend, err error) {
+	a.incidents.begin(b)
+	policy := a.clusters.Load().policyOf(b)
+	a.monitor.Observe(keyOf(b), health.Evidence{
+		Source: health.FromTraffic,
+		Reason: health.Reason(err, allowed(policy, err)),
+	})
+	a.clusters.Load().kick(b)
+}
+
+func newRand() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
+
+// processName names this process in Via: the sidecar's name, which peers may
+// share, and a part that they do not. It is a token (RFC 9110, 5.6.2).
+func processName(name string) string {
+	token := []byte(name)
+	for i, c := range token {
+		if !(c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_') {
+			token[i] = '-'
+		}
+	}
+	return fmt.Sprintf("outrider-%s-%04x", token, rand.Uint32()&0xffff)
+}
+
+func proxyLimits(l config.Limits) proxy.Limits {
+	return proxy.Limits{
+		Connections: l.Connections, Head: int(l.Head), Fields: l.Fields,
+		HeadTimeout: l.HeadTimeout, ClientIdle: l.ClientIdle, HalfClose: l.HalfClose,
+	}
+}

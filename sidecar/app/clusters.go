@@ -1,0 +1,249 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"outrider/sidecar/cluster"
+	"outrider/sidecar/config"
+	"outrider/sidecar/health"
+	"outrider/sidecar/stream"
+)
+
+// clusters are the clusters of one configuration, by name. Across reloads a
+// cluster that stays is the same one.
+type clusters struct {
+	byName map[string]*upstream
+	names  []string // in the configuration's order
+}
+
+// upstream is a cluster with what keeps it up to date.
+type upstream struct {
+	*cluster.Cluster
+	config   config.Cluster
+	resolver *cluster.Resolver
+	stop     context.CancelFunc // ends the resolver; nil before start
+}
+
+// newClusters makes the clusters of c, and takes over those that before has.
+func (a *App) newClusters(c *config.Config, before *clusters) *clusters {
+	next := &clusters{byName: make(map[string]*upstream), names: c.ClusterNames()}
+	for _, cc := range c.Clusters {
+		var u *upstream
+		if before != nil && before.byName[cc.Name] != nil {
+			u = new(*before.byName[cc.Name])
+		} else {
+			u = a.newUpstream(cc)
+		}
+		u.config = cc
+		next.byName[cc.Name] = u
+	}
+	return next
+}
+
+func (a *App) newUpstream(c config.Cluster) *upstream {
+	u := &upstream{Cluster: cluster.New(c.Name, policy(c), newRand())}
+	u.resolver = cluster.NewResolver(cluster.ResolverOptions{
+		Lookup:    net.DefaultResolver,
+		OnMembers: func(members []cluster.Member) { a.setMembers(u.Cluster, members) },
+		OnTrouble: func(host string, err error) { a.nameTrouble(c.Name, host, err) },
+	})
+	return u
+}
+
+// start makes the clusters that run do so by their present configuration, and
+// starts the others.
+func (cs *clusters) start(a *App) {
+	for _, name := range cs.names {
+		u := cs.byName[name]
+		if err := u.resolver.Set(names(u.config)); err != nil {
+			a.log.WithFields(logrus.Fields{"cluster": name, logrus.ErrorKey: err}).Error("a cluster's backends can not be resolved")
+		}
+		if u.stop != nil {
+			continue
+		}
+		ctx, stop := context.WithCancel(a.ctx)
+		u.stop = stop
+		a.tasks.Go(func() { u.resolver.Run(ctx) })
+	}
+}
+
+// setMembers takes a new list of a cluster's members in.
+func (a *App) setMembers(c *cluster.Cluster, members []cluster.Member) {
+	a.members.Lock()
+	defer a.members.Unlock()
+	for _, left := range c.SetMembers(members) {
+		a.proxy.Forget(left)
+		a.incidents.forget(left)
+	}
+	a.monitor.Set(a.targets())
+}
+
+func (a *App) nameTrouble(name, host string, err error) {
+	entry := a.log.WithFields(logrus.Fields{"cluster": name, "host": host})
+	if err != nil {
+		entry.WithError(err).Warn("a backend's name can not be resolved; its last addresses stay in use")
+		return
+	}
+	entry.Info("a backend's name can be resolved again")
+}
+
+// targets are all backends, with their checks.
+func (a *App) targets() []health.Target {
+	var all []health.Target
+	cs := a.clusters.Load()
+	for _, name := range cs.names {
+		u := cs.byName[name]
+		for _, b := range u.Backends() {
+			all = append(all, health.Target{
+				Key:      keyOf(b),
+				Name:     b.String(),
+				Checker:  checker(u.config, b),
+				Interval: u.config.Check.Interval,
+				Timeout:  u.config.Check.Timeout,
+				Jitter:   u.config.Check.Jitter,
+				Rise:     u.config.Check.Rise,
+				Fall:     u.config.Check.Fall,
+			})
+		}
+	}
+	return all
+}
+
+func keyOf(b *cluster.Backend) health.Key {
+	return health.Key{Cluster: b.ClusterName(), Addr: b.Addr()}
+}
+
+func (cs *clusters) policyOf(b *cluster.Backend) *cluster.Policy {
+	if u := cs.byName[b.ClusterName()]; u != nil {
+		return u.Policy()
+	}
+	return &cluster.Policy{}
+}
+
+// kick asks for the backend's name again.
+func (cs *clusters) kick(b *cluster.Backend) {
+	if u := cs.byName[b.ClusterName()]; u != nil {
+		u.resolver.Kick(b.Name())
+	}
+}
+
+// view is what a script sees of the clusters.
+type view struct{ app *App }
+
+// Names implements scripting.Clusters.
+func (v view) Names() []string { return v.app.clusters.Load().names }
+
+// Health implements scripting.Clusters.
+func (v view) Health(name string) (healthy, total int, ok bool) {
+	u := v.app.clusters.Load().byName[name]
+	if u == nil {
+		return 0, 0, false
+	}
+	return u.Usable(), u.Total(), true
+}
+
+// allowed is the time that a try had which ended with err.
+func allowed(p *cluster.Policy, err error) time.Duration {
+	if errors.Is(err, stream.ErrTimeout) {
+		return p.Response
+	}
+	return p.Connect
+}
+
+func policy(c config.Cluster) *cluster.Policy {
+	p := &cluster.Policy{
+		Connect:        c.Timeouts.Connect,
+		Response:       c.Timeouts.Response,
+		StreamIdle:     c.Timeouts.StreamIdle,
+		UpstreamIdle:   c.Timeouts.UpstreamIdle,
+		Retries:        c.Retries,
+		Host:           c.Host,
+		TryWhenAllDown: c.OnAllDown == config.OnAllDownTry,
+	}
+	if c.TLS != nil {
+		p.TLS = tlsConfig(c.TLS)
+		if p.Host == "" {
+			p.Host = c.TLS.ServerName
+		}
+	}
+	return p
+}
+
+func tlsConfig(t *config.TLS) *tls.Config {
+	return &tls.Config{
+		ServerName:         t.ServerName,
+		RootCAs:            t.Roots,
+		InsecureSkipVerify: t.InsecureSkipVerify, //nolint:gosec // the operator's explicit choice
+		MinVersion:         tls.VersionTLS12,
+		NextProtos:         []string{"http/1.1"},
+		ClientSessionCache: tls.NewLRUClientSessionCache(64),
+	}
+}
+
+func names(c config.Cluster) cluster.Names {
+	n := cluster.Names{Interval: c.Resolve.Interval}
+	switch c.Resolve.Family {
+	case config.FamilyIPv4:
+		n.Family = cluster.IPv4
+	case config.FamilyIPv6:
+		n.Family = cluster.IPv6
+	}
+	for _, b := range c.Backends {
+		n.Backends = append(n.Backends, cluster.Name{Address: b.Address(), Weight: b.Weight})
+	}
+	return n
+}
+
+func checker(c config.Cluster, b *cluster.Backend) health.Checker {
+	var secure *tls.Config
+	if c.TLS != nil {
+		secure = tlsConfig(c.TLS)
+	}
+	switch c.Check.Type {
+	case config.CheckTCP:
+		return health.TCP{Send: c.Check.Send, Expect: c.Check.Expect}
+	case config.CheckTLS:
+		return health.TLS{Config: secure}
+	case config.CheckHTTP:
+		return httpChecker(c, b, secure)
+	}
+	return nil
+}
+
+func httpChecker(c config.Cluster, b *cluster.Backend, secure *tls.Config) health.HTTP {
+	h := health.HTTP{
+		Path: c.Check.Path, Host: c.Check.Host, Header: make(http.Header), BodyMatch: c.Check.Body, TLS: secure,
+	}
+	if h.Host == "" {
+		h.Host = c.Host
+	}
+	if h.Host == "" && secure == nil {
+		h.Host = b.Name()
+	}
+	for _, f := range c.Check.Headers {
+		h.Header.Add(f.Name, f.Value)
+	}
+	for _, s := range c.Check.Status {
+		h.StatusRanges = append(h.StatusRanges, health.StatusRange{From: s.Low, To: s.High})
+	}
+	return h
+}
+
+// gone are the clusters of before that next does not have.
+func gone(before, next *clusters) []*upstream {
+	var left []*upstream
+	for _, name := range before.names {
+		if !slices.Contains(next.names, name) {
+			left = append(left, before.byName[name])
+		}
+	}
+	return left
+}

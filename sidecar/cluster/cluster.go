@@ -1,0 +1,156 @@
+// Package cluster holds named groups of backends and lets requests take turns
+// among those that can be used. It knows addresses, weights and the health that
+// it is told; it opens no connection, and nothing but Resolver asks the network.
+package cluster
+
+import (
+	"crypto/tls"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Policy is how requests to a cluster are sent. It is replaced whole and never
+// changed once it was handed to a Cluster.
+type Policy struct {
+	Connect      time.Duration // longest wait for a connection
+	Response     time.Duration // longest wait for the response head
+	StreamIdle   time.Duration // longest silence inside a body
+	UpstreamIdle time.Duration // how long an unused connection is kept
+
+	Retries int         // further tries after the first
+	Host    string      // Host header to send; empty passes the client's on
+	TLS     *tls.Config // nil sends cleartext
+
+	// TryWhenAllDown sends requests to backends that are down when no other is
+	// left. Without it such a request has no backend.
+	TryWhenAllDown bool
+}
+
+// Member is one backend as it should be: what it is called in the
+// configuration, where it is, and its share. A weight below 1 counts as 1.
+type Member struct {
+	Name   string
+	Addr   netip.AddrPort
+	Weight int
+}
+
+// Cluster is a named group of backends. All methods may be called from any
+// goroutine; Pick, Policy and the questions never wait for a lock.
+type Cluster struct {
+	name     string
+	policy   atomic.Pointer[Policy]
+	rotation atomic.Pointer[rotation]
+
+	_    [cacheLine]byte
+	turn atomic.Uint64 // survives every change of the rotation
+	_    [cacheLine]byte
+
+	mu      sync.Mutex // one change of the rotation at a time
+	members []share
+}
+
+// New makes a cluster without members. Its first turn is drawn from rng, so
+// that sidecars which start together do not all begin with the same backend.
+func New(name string, policy *Policy, rng *rand.Rand) *Cluster {
+	c := &Cluster{name: name}
+	c.policy.Store(policy)
+	c.rotation.Store(newRotation(nil))
+	c.turn.Store(uint64(rng.Uint32()))
+	return c
+}
+
+// Name is the cluster's name in the configuration.
+func (c *Cluster) Name() string { return c.name }
+
+// Policy is the policy in force.
+func (c *Cluster) Policy() *Policy { return c.policy.Load() }
+
+// SetPolicy replaces the policy; requests that already asked keep the old one.
+func (c *Cluster) SetPolicy(p *Policy) { c.policy.Store(p) }
+
+// SetMembers replaces the members and returns the backends that left, whose
+// connections and health nobody needs any more. A backend whose address stays
+// is the same Backend as before, with its counters and state, even if its name
+// or weight changed. Members with one address are one backend: the first names
+// it, the weights add up.
+func (c *Cluster) SetMembers(members []Member) (left []*Backend) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	known := make(map[netip.AddrPort]*Backend, len(c.members))
+	for _, s := range c.members {
+		known[s.backend.addr] = s.backend
+	}
+	next := make([]share, 0, len(members))
+	at := make(map[netip.AddrPort]int, len(members))
+	for _, m := range members {
+		if i, again := at[m.Addr]; again {
+			next[i].weight += max(m.Weight, 1)
+			continue
+		}
+		b := known[m.Addr]
+		if b == nil {
+			b = &Backend{cluster: c.name, addr: m.Addr}
+		}
+		delete(known, m.Addr)
+		b.label.Store(newLabel(m.Name, m.Addr))
+		at[m.Addr] = len(next)
+		next = append(next, share{b, max(m.Weight, 1)})
+	}
+	for _, s := range c.members {
+		if known[s.backend.addr] != nil {
+			left = append(left, s.backend)
+		}
+	}
+	c.members = next
+	c.rotation.Store(newRotation(next))
+	return left
+}
+
+// SetState tells what is thought of the backend at addr. An address that is no
+// member is ignored. A backend of which nothing was told yet is Up.
+func (c *Cluster) SetState(addr netip.AddrPort, s State) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	i := slices.IndexFunc(c.members, func(m share) bool { return m.backend.addr == addr })
+	if i < 0 || c.members[i].backend.State() == s {
+		return
+	}
+	c.members[i].backend.state.Store(uint32(s))
+	c.rotation.Store(newRotation(c.members))
+}
+
+// Pick is the backend whose turn it is. It never gives one that was tried
+// already: nil means that no usable backend is left to try, or that MaxTries
+// were tried. Suspects have their turn only when every other usable backend was
+// tried, unless more than half of the usable ones are suspect. With nothing
+// usable at all the policy decides between nil and taking turns among all.
+//
+// Pick takes no lock and allocates nothing. A nil tried stands for none.
+func (c *Cluster) Pick(tried *Tried) *Backend {
+	r := c.rotation.Load()
+	turn := c.turn.Add(1)
+	if tried.full() || r.usable == 0 && !c.policy.Load().TryWhenAllDown {
+		return nil
+	}
+	if b := r.preferred.pick(turn, tried); b != nil {
+		return b
+	}
+	return r.reserve.pick(turn, tried)
+}
+
+// Usable is how many backends are not down.
+func (c *Cluster) Usable() int { return c.rotation.Load().usable }
+
+// Total is how many backends the cluster has.
+func (c *Cluster) Total() int { return len(c.rotation.Load().members) }
+
+// Backends are the members in the order of SetMembers, for the caller to keep.
+func (c *Cluster) Backends() []*Backend {
+	return slices.Clone(c.rotation.Load().members)
+}

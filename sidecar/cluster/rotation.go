@@ -1,0 +1,111 @@
+package cluster
+
+// share is a backend and its weight, at least 1.
+type share struct {
+	backend *Backend
+	weight  int
+}
+
+// rotation is who takes turns, worked out once per change and never modified.
+type rotation struct {
+	members   []*Backend
+	usable    int
+	preferred sequence // whom to pick
+	reserve   sequence // suspects, for requests that tried all the preferred
+}
+
+// newRotation sorts the members by their state. The reserve stays empty when
+// suspects are more than half of the usable backends: whoever spreads doubt
+// about most of a cluster must not herd its load onto the rest. With nothing
+// usable all are preferred, for clusters that try anyway.
+func newRotation(shares []share) *rotation {
+	r := &rotation{members: make([]*Backend, 0, len(shares))}
+	var trusted, suspects []share
+	for _, s := range shares {
+		r.members = append(r.members, s.backend)
+		switch s.backend.State() {
+		case Up:
+			trusted = append(trusted, s)
+		case Suspect:
+			suspects = append(suspects, s)
+		}
+	}
+	r.usable = len(trusted) + len(suspects)
+	switch {
+	case r.usable == 0:
+		r.preferred = newSequence(shares)
+	case 2*len(suspects) > r.usable:
+		r.preferred = newSequence(usable(shares))
+	default:
+		r.preferred = newSequence(trusted)
+		r.reserve = newSequence(suspects)
+	}
+	return r
+}
+
+func usable(shares []share) []share {
+	var up []share
+	for _, s := range shares {
+		if s.backend.State() != Down {
+			up = append(up, s)
+		}
+	}
+	return up
+}
+
+// sequence is a cycle of turns in which each backend appears as often as its
+// weight says.
+type sequence struct {
+	backends []*Backend
+	turns    []*Backend
+}
+
+func newSequence(shares []share) sequence {
+	var s sequence
+	weights := make([]int, len(shares))
+	for i, sh := range shares {
+		s.backends = append(s.backends, sh.backend)
+		weights[i] = sh.weight
+	}
+	order := smooth(reduce(weights, maxTurns))
+	s.turns = make([]*Backend, len(order))
+	for i, who := range order {
+		s.turns[i] = s.backends[who]
+	}
+	return s
+}
+
+// pick is the backend of this turn, or the next one that was not tried.
+func (s *sequence) pick(turn uint64, tried *Tried) *Backend {
+	if len(s.turns) == 0 {
+		return nil
+	}
+	at := int(turn % uint64(len(s.turns)))
+	if b := s.turns[at]; true {
+		return b
+	}
+	return s.after(at, tried)
+}
+
+// after looks for an untried backend behind position at. It asks the short
+// list first whether there is one, since a cycle can be long.
+func (s *sequence) after(at int, tried *Tried) *Backend {
+	if !s.untried(tried) {
+		return nil
+	}
+	for i := range s.turns {
+		if b := s.turns[(at+i)%len(s.turns)]; !tried.Has(b) {
+			return b
+		}
+	}
+	return nil
+}
+
+func (s *sequence) untried(tried *Tried) bool {
+	for _, b := range s.backends {
+		if !tried.Has(b) {
+			return true
+		}
+	}
+	return false
+}

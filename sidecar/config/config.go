@@ -1,0 +1,269 @@
+package config
+
+import (
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is the whole configuration: every default filled in, every reference
+// between its parts checked. It is not changed after [Load].
+type Config struct {
+	File           string // the file that was read; "" when there was none
+	Name           string // this sidecar's name
+	App            string // host:port of the app beside us; "" = none
+	Listen         []Listener
+	DefaultCluster string // where an undecided request goes; "" = nowhere (404)
+	Script         Script
+	Clusters       []Cluster // in the order of the file, then app, then the environment's
+	TrustedProxies []netip.Prefix
+	AmbiguousPaths AmbiguousPaths
+	Limits         Limits
+	Status         Status
+	Admin          Admin
+	Log            Log
+	Shutdown       Shutdown
+	Dev            bool
+	Notes          []string // what the operator should know but need not change; one sentence each
+}
+
+// Cluster is the cluster called name, or nil.
+func (c *Config) Cluster(name string) *Cluster {
+	i := slices.IndexFunc(c.Clusters, func(cl Cluster) bool { return cl.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &c.Clusters[i]
+}
+
+// ClusterNames lists the clusters in the order of Clusters.
+func (c *Config) ClusterNames() []string {
+	names := make([]string, 0, len(c.Clusters))
+	for _, cl := range c.Clusters {
+		names = append(names, cl.Name)
+	}
+	return names
+}
+
+// Listener is one address that takes requests.
+type Listener struct {
+	Name      string // what scripts see as req.listener
+	Address   string // as net.Listen takes it
+	Cluster   string // where all its requests go, past the script; "" = the script decides
+	Forwarded Forwarded
+}
+
+// Forwarded says what happens to X-Forwarded-For and its kin.
+type Forwarded string
+
+// What a listener does with forwarding fields.
+const (
+	ForwardedAppend  Forwarded = "append" // to those of a trusted client, else replace
+	ForwardedReplace Forwarded = "replace"
+	ForwardedOff     Forwarded = "off"
+)
+
+// Script is the routing script and how it is run.
+type Script struct {
+	File    string        // path that can be opened as it stands; "" = the built-in rule
+	Timeout time.Duration // of one call
+	OnError string        // OnErrorFail or a cluster's name; resolved, never ""
+}
+
+// OnErrorFail is the Script.OnError that answers 500. No cluster can have this name.
+const OnErrorFail = "fail"
+
+// Cluster is a named group of backends and how requests are sent to it.
+type Cluster struct {
+	Name      string
+	Backends  []Backend
+	Resolve   Resolve
+	Balance   Balance
+	Check     Check
+	Timeouts  Timeouts
+	Retries   int    // extra tries after the first
+	Host      string // the Host field sent upstream; "" = the client's
+	OnAllDown OnAllDown
+	Protocol  Protocol
+	TLS       *TLS // nil = cleartext
+}
+
+// Backend is one server of a cluster.
+type Backend struct {
+	Host   string // a name in lower case, or an IP address without brackets
+	Port   uint16
+	Weight int
+	Raw    string // as written
+}
+
+// Address is host:port, with brackets around an IPv6 address.
+func (b Backend) Address() string {
+	return net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))
+}
+
+func (b Backend) scheme() string {
+	scheme, _, found := strings.Cut(b.Raw, "://")
+	if !found {
+		return ""
+	}
+	return strings.ToLower(scheme)
+}
+
+// Resolve says how the names of backends become addresses.
+type Resolve struct {
+	Interval time.Duration
+	Family   Family
+}
+
+// Family is the address family to use for a name.
+type Family string
+
+// Address families. FamilyAuto takes IPv4 where a name has both.
+const (
+	FamilyAuto Family = "auto"
+	FamilyIPv4 Family = "ipv4"
+	FamilyIPv6 Family = "ipv6"
+)
+
+// Balance is the way in which backends take turns.
+type Balance string
+
+// BalanceRoundRobin is smooth weighted round robin.
+const BalanceRoundRobin Balance = "round_robin"
+
+// Check is the health check of a cluster's backends.
+type Check struct {
+	Type     CheckType
+	Interval time.Duration
+	Timeout  time.Duration
+	Rise     int     // good results in a row until up
+	Fall     int     // bad results in a row until down
+	Jitter   float64 // share of the interval, 0 to 0.5
+
+	Send, Expect string // tcp: bytes to send, bytes that the answer must contain
+
+	Path    string        // http
+	Host    string        // http: the Host field; "" = the cluster's Host, else the backend's address
+	Headers []Header      // http, in the order written
+	Status  []StatusRange // http: what counts as healthy
+	Body    string        // http: what the body must contain; "" = anything
+}
+
+// CheckType is what a check does.
+type CheckType string
+
+// The kinds of check.
+const (
+	CheckTCP  CheckType = "tcp"
+	CheckTLS  CheckType = "tls"
+	CheckHTTP CheckType = "http"
+	CheckOff  CheckType = "off"
+)
+
+// Header is one field of a request.
+type Header struct{ Name, Value string }
+
+// StatusRange is a range of HTTP status codes, both ends included.
+type StatusRange struct{ Low, High int }
+
+// Contains reports whether the status is in the range.
+func (s StatusRange) Contains(status int) bool { return s.Low <= status && status <= s.High }
+
+// String is the range as it is written in the file.
+func (s StatusRange) String() string {
+	if s.Low == s.High {
+		return strconv.Itoa(s.Low)
+	}
+	return strconv.Itoa(s.Low) + "-" + strconv.Itoa(s.High)
+}
+
+// Timeouts bound the steps of an exchange with a backend.
+type Timeouts struct {
+	Connect      time.Duration
+	Response     time.Duration // until the response's head
+	StreamIdle   time.Duration // between two reads of a body or tunnel
+	UpstreamIdle time.Duration // how long an unused connection is kept
+}
+
+// OnAllDown says what happens when a cluster has no usable backend.
+type OnAllDown string
+
+// Without a usable backend: answer 503, or send anyway.
+const (
+	OnAllDownFail OnAllDown = "fail"
+	OnAllDownTry  OnAllDown = "try"
+)
+
+// Protocol is the HTTP version spoken to backends.
+type Protocol string
+
+// Protocols. In this version ProtocolAuto speaks HTTP/1.1 too.
+const (
+	ProtocolH1   Protocol = "h1"
+	ProtocolAuto Protocol = "auto"
+)
+
+// TLS is how connections to a cluster are encrypted.
+type TLS struct {
+	ServerName         string         // for SNI and verification; never "" unless InsecureSkipVerify
+	CA                 string         // path of the PEM file; "" = the system's
+	Roots              *x509.CertPool // what CA holds; nil = the system's
+	InsecureSkipVerify bool
+}
+
+// AmbiguousPaths says what happens to paths that two parsers could read differently.
+type AmbiguousPaths string
+
+// Ambiguous paths are passed on as received, or answered 400.
+const (
+	AmbiguousPathsPass   AmbiguousPaths = "pass"
+	AmbiguousPathsRefuse AmbiguousPaths = "refuse"
+)
+
+// Limits protect the sidecar from its clients.
+type Limits struct {
+	Connections int           // clients at once
+	Head        int64         // bytes of a request's head
+	Fields      int           // header fields of a request
+	HeadTimeout time.Duration // from the first byte to the end of a head
+	ClientIdle  time.Duration // between two requests
+	HalfClose   time.Duration // for a response to begin after the client's FIN
+}
+
+// Status is the listener for probes and metrics.
+type Status struct {
+	Listen string // "" = off
+}
+
+// Admin is the listener of the admin API.
+type Admin struct {
+	Listen    string   // "" = off
+	TokenFile string   // path that can be opened as it stands; "" = no token
+	Hosts     []string // further Host fields, in lower case, that are answered
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string // error, warn, info or debug
+	Format LogFormat
+}
+
+// LogFormat is the shape of a log line.
+type LogFormat string
+
+// Log formats. LogAuto is text on a terminal, JSON elsewhere.
+const (
+	LogAuto LogFormat = "auto"
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// Shutdown says how long stopping may take.
+type Shutdown struct {
+	Drain time.Duration // resolved: `auto` is 2s with an app, else 0
+	Grace time.Duration // for requests under way, after the drain
+}

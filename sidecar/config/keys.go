@@ -1,0 +1,198 @@
+package config
+
+import "time"
+
+// root is the table of all keys, bound to the Config that it fills. Reading, hints,
+// the JSON Schema and REFERENCE.md all come from here.
+func root(c *Config) section {
+	return section{keys: []key{
+		{name: "name", value: text(&c.Name, "name", "a name such as web-1", namePattern, checkName),
+			doc: "What this sidecar is called. Default: the host's name."},
+		{name: "app", value: text(&c.App, "host:port", "an address such as 127.0.0.1:8080", "", checkApp),
+			doc: "The app that this sidecar stands beside; it becomes the cluster `app`. Empty: none."},
+		{name: "listen", value: listeners{into: &c.Listen}, def: ":6188",
+			doc: "Where requests come in: one address, or a list of listeners."},
+		{name: "default_cluster", value: clusterName(&c.DefaultCluster),
+			doc: "Where a request goes when the script returns nothing. Default: the only cluster where there is one; `two` with the built-in rule; else none (404)."},
+		{name: "state_dir", later: true},
+		{name: "script", value: script(&c.Script), doc: "The routing script."},
+		{name: "clusters", value: clusters{into: &c.Clusters}, doc: "Named groups of backends."},
+		{name: "gossip", later: true},
+		{name: "trusted_proxies", value: networks{into: &c.TrustedProxies},
+			doc: "Clients whose X-Forwarded-For is believed: networks, addresses, or `private` (loopback, link-local and the private ranges of IPv4 and IPv6)."},
+		{name: "ambiguous_paths", value: choice(&c.AmbiguousPaths, []AmbiguousPaths{AmbiguousPathsPass, AmbiguousPathsRefuse}), def: "pass",
+			doc: "`refuse` answers 400 for paths that two parsers could read differently: dot segments, doubled slashes, an encoded slash, dot or backslash."},
+		{name: "limits", value: limits(&c.Limits), doc: "What clients may use up."},
+		{name: "status", value: status(&c.Status), doc: "The listener for probes: GET /livez and /readyz, no token, nothing else."},
+		{name: "admin", value: admin(&c.Admin), doc: "The listener of the admin API."},
+		{name: "log", value: logging(&c.Log), doc: "What is logged and how."},
+		{name: "shutdown", value: shutdown(&c.Shutdown), doc: "How the sidecar stops; keep drain and grace together below the stop timeout of whoever stops it. It leaves as soon as it is idle."},
+		{name: "dev", value: yesNo(&c.Dev), def: "false",
+			doc: "Explains decisions in response headers without a token. For development only."},
+	}}
+}
+
+func script(s *Script) section {
+	return section{short: "; write script: { file: scripts/route.js }", keys: []key{
+		{name: "file", value: text(&s.File, "path", "a path such as scripts/route.js", "", checkScriptName),
+			doc: "The JavaScript file that defines route(req). Empty: the built-in rule, /one/ to `one` and everything else to `two`."},
+		{name: "timeout", value: duration(&s.Timeout, time.Millisecond, 10*time.Second), def: "100ms",
+			doc: "How long one call may take; then on_error decides."},
+		{name: "on_error", value: text(&s.OnError, "fail or a cluster", "fail or a cluster's name", clusterPattern, checkClusterName),
+			doc: "What happens when the script fails: `fail` answers 500, a cluster's name sends the request there. Default: default_cluster where that is written, else `fail`."},
+		{name: "tests", later: true},
+		{name: "data", later: true},
+		{name: "env", later: true},
+		{name: "max_moved", later: true},
+		{name: "rollback", later: true},
+		{name: "shadow", later: true},
+		{name: "record", later: true},
+		{name: "allow", later: true},
+	}}
+}
+
+func cluster(c *Cluster) section {
+	return section{short: `; write { backends: ["host:port"] }`, keys: []key{
+		{name: "backends", value: list[Backend]{into: &c.Backends, kind: "list of backends", item: func(b *Backend) value { return backend{into: b} }},
+			doc: "The servers: host:port, http(s)://host[:port], or { address, weight }. Required, except for `app`."},
+		{name: "resolve", value: resolve(&c.Resolve), doc: "How names of backends become addresses."},
+		{name: "balance", value: choice(&c.Balance, []Balance{BalanceRoundRobin}, "least_requests", "random_two", "hash"), def: "round_robin",
+			doc: "How backends take turns: by weight, evenly interleaved."},
+		{name: "slow_start", later: true},
+		{name: "check", value: check(&c.Check), doc: "The health check of the backends."},
+		{name: "passive", later: true},
+		{name: "timeouts", value: timeouts(&c.Timeouts), doc: "Bounds on the steps of an exchange with a backend."},
+		{name: "retries", value: number(&c.Retries, 0, 10), def: "2",
+			doc: "Extra tries, never on the same backend while another is left, and never when the request may have been processed."},
+		{name: "host", value: text(&c.Host, "pass or a host", "pass or a host name", "", checkClusterHost),
+			doc: "The Host field sent to backends: `pass` sends the client's. Default: tls.server_name with TLS, else `pass`."},
+		{name: "max_in_flight", later: true},
+		{name: "on_all_down", value: choice(&c.OnAllDown, []OnAllDown{OnAllDownFail, OnAllDownTry}), def: "fail",
+			doc: "Without a usable backend: `fail` answers 503, `try` sends anyway."},
+		{name: "protocol", value: choice(&c.Protocol, []Protocol{ProtocolH1, ProtocolAuto}, "h2", "h2c"), def: "auto",
+			doc: "HTTP version spoken to backends. In this version `auto` is HTTP/1.1 as well."},
+		{name: "tls", value: encryption{into: &c.TLS},
+			doc: "TLS to the backends: `true`, `false`, or a section. Default: on for https:// backends, else off."},
+	}}
+}
+
+func resolve(r *Resolve) section {
+	return section{keys: []key{
+		{name: "interval", value: duration(&r.Interval, 100*time.Millisecond, time.Hour), def: "5s",
+			doc: "How often names are looked up again; also done after a failed connect."},
+		{name: "family", value: choice(&r.Family, []Family{FamilyAuto, FamilyIPv4, FamilyIPv6}), def: "auto",
+			doc: "Which addresses are used; `auto` takes IPv4 where a name has both."},
+	}}
+}
+
+func check(c *Check) section {
+	return section{short: "; write check: { type: off }, or another type", keys: []key{
+		{name: "type", value: choice(&c.Type, []CheckType{CheckTCP, CheckTLS, CheckHTTP, CheckOff}, "exec"), def: "tcp",
+			doc: "What is tested: a connection, a TLS handshake, an HTTP request (over TLS where the cluster has it), or nothing."},
+		{name: "interval", value: duration(&c.Interval, 10*time.Millisecond, time.Hour), def: "1s",
+			doc: "Time between two checks of a backend. A first failure is checked again within 100 ms."},
+		{name: "timeout", value: duration(&c.Timeout, time.Millisecond, 10*time.Minute), def: "1s",
+			doc: "How long one check may take."},
+		{name: "rise", value: number(&c.Rise, 1, 100), def: "1",
+			doc: "Good checks in a row that bring a backend back."},
+		{name: "fall", value: number(&c.Fall, 1, 100), def: "2",
+			doc: "Bad checks, or failed connections of real requests, in a row that take a backend out."},
+		{name: "jitter", value: percent(&c.Jitter, 50), def: "10%",
+			doc: "By how much of the interval checks vary, so that they do not march in step."},
+		{name: "send", value: text(&c.Send, "text", "text", "", nil),
+			doc: "tcp: bytes sent after connecting; escapes such as \\r\\n work in double quotes."},
+		{name: "expect", value: text(&c.Expect, "text", "text", "", nil),
+			doc: "tcp: bytes that the answer must contain."},
+		{name: "path", value: text(&c.Path, "path", "a path such as /healthz", "^/", checkPath), def: "/",
+			doc: "http: path and query that are asked for with GET."},
+		{name: "host", value: text(&c.Host, "host", "a host name", "", checkCheckHost),
+			doc: "http: the Host field. Default: the cluster's host, else the backend's address."},
+		{name: "headers", value: headers{into: &c.Headers},
+			doc: "http: further header fields, name: value."},
+		{name: "status", value: statusRanges(&c.Status), def: "200-399",
+			doc: "http: what counts as healthy: codes and ranges separated by commas, such as 200,204,300-399."},
+		{name: "body", value: text(&c.Body, "text", "text", "", nil),
+			doc: "http: text that the body must contain."},
+	}}
+}
+
+func timeouts(t *Timeouts) section {
+	return section{short: "; write timeouts: { response: 30s }", keys: []key{
+		{name: "connect", value: duration(&t.Connect, time.Millisecond, 5*time.Minute), def: "1s",
+			doc: "Connecting, with the TLS handshake."},
+		{name: "response", value: duration(&t.Response, time.Millisecond, 24*time.Hour), def: "30s",
+			doc: "From the request sent to the head of the response."},
+		{name: "stream_idle", value: duration(&t.StreamIdle, time.Millisecond, 168*time.Hour), def: "5m",
+			doc: "Silence within a body or a tunnel."},
+		{name: "upstream_idle", value: duration(&t.UpstreamIdle, time.Millisecond, time.Hour), def: "4s",
+			doc: "How long an unused connection to a backend is kept; keep it below the backend's own keep-alive (Node: 5s)."},
+	}}
+}
+
+func tlsKeys(t *TLS) section {
+	return section{keys: []key{
+		{name: "server_name", value: text(&t.ServerName, "host", "a host name", "", checkServerName),
+			doc: "Name asked for (SNI) and verified. Default: the host of the backends; required where they differ."},
+		{name: "ca", value: text(&t.CA, "system or a path", "system or a path", "", checkNotEmpty), def: "system",
+			doc: "Who may sign certificates: the system's authorities, or those of a PEM file."},
+		{name: "insecure_skip_verify", value: yesNo(&t.InsecureSkipVerify), def: "false",
+			doc: "Accepts any certificate. For tests only."},
+		{name: "client_cert", later: true},
+		{name: "client_key", later: true},
+	}}
+}
+
+func limits(l *Limits) section {
+	return section{keys: []key{
+		{name: "connections", value: number(&l.Connections, 1, 10_000_000), def: "20000",
+			doc: "Client connections at once."},
+		{name: "head", value: size(&l.Head, 1<<10, 16<<20), def: "64KiB",
+			doc: "Size of a request's head; larger ones are answered 431."},
+		{name: "fields", value: number(&l.Fields, 1, 10_000), def: "128",
+			doc: "Header fields of a request; more are answered 431."},
+		{name: "head_timeout", value: duration(&l.HeadTimeout, time.Millisecond, time.Hour), def: "10s",
+			doc: "How long a client may take to send a head; then 408."},
+		{name: "client_idle", value: duration(&l.ClientIdle, time.Millisecond, 24*time.Hour), def: "75s",
+			doc: "How long a client's connection may rest between requests."},
+		{name: "half_close", value: duration(&l.HalfClose, 0, time.Hour), def: "1s",
+			doc: "How long a response may take to begin after the client has closed its sending side."},
+	}}
+}
+
+func status(s *Status) section {
+	return section{short: `; write status: { listen: ":6190" }`, keys: []key{
+		{name: "listen", value: address(&s.Listen, orOff), def: ":6190", doc: "Its address; empty: off."},
+	}}
+}
+
+func admin(a *Admin) section {
+	return section{short: `; write admin: { listen: "127.0.0.1:6189" }`, keys: []key{
+		{name: "listen", value: address(&a.Listen, orOff), def: "127.0.0.1:6189", doc: "Its address; empty: off."},
+		{name: "token_file", value: text(&a.TokenFile, "path", "a path", "", nil),
+			doc: "File with the token that requests must bring. Required where listen is not a loopback address; empty: none."},
+		{name: "hosts", value: list[string]{into: &a.Hosts, kind: "list of hosts", item: func(s *string) value {
+			return text(s, "host", "a host name", "", checkHostField)
+		}}, doc: "Further Host fields that are answered, beside the listener's own address and localhost."},
+		{name: "edit", later: true},
+		{name: "pprof", later: true},
+	}}
+}
+
+func logging(l *Log) section {
+	return section{short: "; write log: { level: info }", keys: []key{
+		{name: "level", value: choice(&l.Level, []string{"error", "warn", "info", "debug"}), def: "info",
+			doc: "The least that is logged; debug shows the backend of each request."},
+		{name: "format", value: choice(&l.Format, []LogFormat{LogAuto, LogText, LogJSON}), def: "auto",
+			doc: "`auto` is text on a terminal, JSON elsewhere."},
+		{name: "access", later: true},
+	}}
+}
+
+func shutdown(s *Shutdown) section {
+	return section{keys: []key{
+		{name: "drain", value: drain(&s.Drain), def: "auto",
+			doc: "How long the sidecar goes on serving, unready, before it stops to accept; `auto` is 2s when app is set, else 0."},
+		{name: "grace", value: duration(&s.Grace, 0, time.Hour), def: "8s",
+			doc: "How long requests under way may take after that."},
+	}}
+}

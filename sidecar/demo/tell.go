@@ -1,0 +1,151 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"outrider/sidecar/proxy"
+)
+
+// console lets several write whole lines.
+type console struct {
+	colours bool
+	mu      sync.Mutex // guards out
+	out     io.Writer
+}
+
+func (c *console) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.Write(p)
+}
+
+// paint colours text, where that is wanted.
+func (c *console) paint(code, text string) string {
+	if !c.colours {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+// Colours of the terminal.
+const (
+	green  = "32"
+	yellow = "33"
+	red    = "31"
+	grey   = "90"
+)
+
+// teller tells of each request, without holding it up: when the terminal is
+// slower than the requests, some are not told.
+type teller struct {
+	console *console
+	names   map[string]string // of the sample backends, by address
+	lines   chan string
+	untold  atomic.Uint64
+}
+
+func newTeller(c *console, backends []*backend) *teller {
+	t := &teller{console: c, names: make(map[string]string), lines: make(chan string, 256)}
+	for _, b := range backends {
+		t.names[b.address()] = b.name
+	}
+	return t
+}
+
+func (t *teller) request(s *proxy.Summary) {
+	if len(t.lines) == cap(t.lines) {
+		t.untold.Add(1)
+		return
+	}
+	select {
+	case t.lines <- t.line(s):
+	default:
+		t.untold.Add(1)
+	}
+}
+
+func (t *teller) line(s *proxy.Summary) string {
+	where := "answered here"
+	if s.Backend != nil {
+		where = fmt.Sprintf("%s -> %s %s", s.Cluster.Name(), t.names[s.Backend.Name()], s.Backend.Name())
+	} else if s.Cluster != nil {
+		where = s.Cluster.Name() + " -> nobody"
+	}
+	code := green
+	if s.Status >= 500 {
+		code = red
+	} else if s.Status >= 400 {
+		code = yellow
+	}
+	line := fmt.Sprintf("%s %-6s %-28s %-32s %s %7.1f ms", time.Now().Format("15:04:05"), printable(s.Request.Method()),
+		printable(s.Request.Path()), where, t.console.paint(code, fmt.Sprint(s.Status)), float64(s.Duration.Microseconds())/1000)
+	if s.Retries > 0 {
+		line += fmt.Sprintf("  after %d retries", s.Retries)
+	}
+	if s.Outcome != "" {
+		line += "  script: " + s.Outcome
+	}
+	if s.Fault != nil {
+		line += "  " + t.console.paint(red, s.Fault.Detail)
+	}
+	return line + "\n"
+}
+
+// printable keeps hostile bytes off the terminal.
+func printable(s string) string {
+	if len(s) > 60 {
+		s = s[:57] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == '\u009b' || r == '\ufffd' {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func (t *teller) run(ctx context.Context) {
+	for {
+		select {
+		case line := <-t.lines:
+			if n := t.untold.Swap(0); n > 0 {
+				line += fmt.Sprintf("         ... and %d more requests, too fast to show\n", n)
+			}
+			_, _ = io.WriteString(t.console, line)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// plain writes a log entry as a line to be read, without its fields but those
+// that say why.
+type plain struct{}
+
+// Format implements logrus.Formatter.
+func (plain) Format(e *logrus.Entry) ([]byte, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %-6s %s", e.Time.Format("15:04:05"), levelWord(e.Level), e.Message)
+	for _, key := range []string{"cause", "usable", "total", logrus.ErrorKey} {
+		if v, ok := e.Data[key]; ok {
+			fmt.Fprintf(&b, "  %s=%v", key, v)
+		}
+	}
+	b.WriteByte('\n')
+	return []byte(b.String()), nil
+}
+
+func levelWord(l logrus.Level) string {
+	if l == logrus.InfoLevel {
+		return "--"
+	}
+	return strings.ToUpper(l.String())[:4]
+}

@@ -1,0 +1,115 @@
+// Package health finds out which backends can be used.
+//
+// A Monitor checks every target at its interval and also takes note of what
+// requests ran into. One bad result is a piece of evidence; `fall` of them in a
+// row make a backend Down, `rise` good checks in a row bring it back. Only what
+// this process saw itself decides; what others claim can at most raise doubt.
+package health
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Key names a backend: the same address in two clusters is two backends.
+type Key struct {
+	Cluster string
+	Addr    netip.AddrPort
+}
+
+// State is the verdict on a backend.
+type State uint8
+
+// A backend is Up until evidence says otherwise. Suspects can be used when
+// nothing better is left.
+const (
+	Up State = iota
+	Suspect
+	Down
+)
+
+func (s State) String() string {
+	switch s {
+	case Up:
+		return "up"
+	case Suspect:
+		return "suspect"
+	case Down:
+		return "down"
+	}
+	return "unknown"
+}
+
+// Source is where evidence comes from.
+type Source uint8
+
+// Evidence is seen by a check of ours or by a request that we sent on.
+const (
+	FromCheck Source = iota
+	FromTraffic
+)
+
+func (s Source) String() string {
+	switch s {
+	case FromCheck:
+		return "check"
+	case FromTraffic:
+		return "traffic"
+	}
+	return "unknown"
+}
+
+// Evidence is one thing that we saw of a backend. The reason of a bad one is
+// short and readable: "refused", "timeout after 1s", "status 500".
+type Evidence struct {
+	OK     bool
+	Source Source
+	Reason string
+}
+
+// Change is a new verdict.
+type Change struct {
+	Key
+	Name     string
+	From, To State
+	Reason   string        // what led to it: "2x timeout after 1s"; empty for a recovery
+	After    time.Duration // how long the target was in From
+}
+
+// String is the line for the log: "app-b:8080 out: 2x timeout after 1s", and
+// later "app-b:8080 back after 14.2s".
+func (c Change) String() string {
+	switch c.To {
+	case Down:
+		return c.Name + " out: " + c.Reason
+	case Suspect:
+		return c.Name + " suspect: " + c.Reason
+	}
+	line := fmt.Sprintf("%s back after %s", c.Name, rounded(c.After))
+	if c.Reason != "" {
+		line += ": " + c.Reason
+	}
+	return line
+}
+
+// rounded drops the digits that nobody reads.
+func rounded(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(100 * time.Millisecond)
+}
+
+// Status is what is known of a target, for display.
+type Status struct {
+	Key
+	Name      string
+	State     State
+	Since     time.Time // when the target got into this state
+	Reason    string    // of the last bad evidence; empty if there never was one
+	Source    Source    // of the last bad evidence
+	LastCheck time.Time // when the last check ended; zero before the first
+	LastLocal string    // why the last check could not be made here; empty if it could
+	Streak    Streak
+}

@@ -1,0 +1,221 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+const (
+	// recheck is the longest wait between a first failure and the check that
+	// confirms or refutes it, and the shortest between two checks that traffic
+	// asks for: failing requests cause at most ten checks a second.
+	recheck = 100 * time.Millisecond
+
+	// penalty is how long a backend without checks stays out before
+	// requests may try it again.
+	penalty = 5 * time.Second
+
+	// memory is how long a failure counts where no check can refute it. Two
+	// failed connections an hour apart are not a dead backend.
+	memory = 30 * time.Second
+)
+
+// watch is what a Monitor knows of one target. Its methods work on numbers
+// alone: the Monitor hands in the time, draws the dice and holds the lock.
+type watch struct {
+	target Target
+	streak Streak
+	peers  claims
+	bad    reasons // of the current run of bad results
+
+	state State
+	since time.Time
+
+	lastBad Evidence
+	blamed  time.Time // last bad evidence, or the begin of a trial
+
+	checking bool
+	spread   bool      // whether the checks left the common start
+	due      time.Time // next check, or the end of the penalty; zero for none
+	started  time.Time // last check
+	ended    time.Time
+	local    string // why the last check could not be made
+}
+
+func newWatch(t Target, now time.Time) *watch {
+	w := &watch{since: now}
+	w.adopt(t, now)
+	return w
+}
+
+// adopt takes over a new description of the target and keeps what is known.
+// What is down is looked at again at once: the description may have been wrong.
+func (w *watch) adopt(t Target, now time.Time) {
+	had := w.target.Checker != nil
+	w.target = t
+	w.streak = w.streak.With(t.Rise, t.Fall)
+	switch {
+	case t.Checker == nil && w.state != Down:
+		w.due = time.Time{}
+	case t.Checker == nil && (had || w.due.IsZero()):
+		w.due = now.Add(penalty)
+	case t.Checker == nil:
+	case !had || w.state == Down:
+		w.hurry(now)
+	case !w.due.IsZero():
+		w.due = earlier(w.due, now.Add(t.Interval))
+	}
+}
+
+// hurry moves the next check to now, or as near as the spacing allows.
+func (w *watch) hurry(now time.Time) {
+	soon := now
+	if spaced := w.started.Add(recheck); !w.started.IsZero() && spaced.After(now) {
+		soon = spaced
+	}
+	if w.due.IsZero() {
+		w.due = soon
+	}
+	w.due = earlier(w.due, soon)
+}
+
+// begin marks a check as under way.
+func (w *watch) begin(now time.Time) {
+	w.checking, w.started, w.due = true, now, time.Time{}
+}
+
+// checked takes the result of a check and plans the next one; dice is evenly
+// distributed in [0,1).
+func (w *watch) checked(err error, now time.Time, dice float64) {
+	w.checking, w.ended = false, now
+	w.local = ""
+	switch {
+	case err == nil:
+		w.take(Evidence{OK: true, Source: FromCheck}, now)
+	case Local(err):
+		w.local = Reason(err, 0)
+	default:
+		w.take(Evidence{Source: FromCheck, Reason: w.reason(err)}, now)
+	}
+	w.due = w.next(now, dice)
+	if w.local == "" && w.first() {
+		w.due = now.Add(recheck/2 + time.Duration(dice*float64(recheck/2)))
+		return
+	}
+	w.spread = true
+}
+
+// reason prefers the configured timeout to the one measured.
+func (w *watch) reason(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return Reason(context.DeadlineExceeded, w.target.Timeout)
+	}
+	return Reason(err, w.target.Timeout)
+}
+
+// first tells whether the last result was a first failure, still to be
+// confirmed.
+func (w *watch) first() bool { return !w.streak.Down && w.streak.Bad == 1 }
+
+// next is when the check after the last one is due: an interval behind its
+// start, varied by the jitter. The first time it is anywhere within the
+// interval, so that targets which were all checked at the start go apart.
+func (w *watch) next(now time.Time, dice float64) time.Time {
+	wait := float64(w.target.Interval) * (1 + w.target.Jitter*(2*dice-1))
+	if !w.spread {
+		wait = float64(w.target.Interval) * dice
+	}
+	due := w.started.Add(max(time.Duration(wait), min(recheck, w.target.Interval)))
+	if due.Before(now) {
+		return now
+	}
+	return due
+}
+
+// observe takes what a request ran into. With checks a failure is one piece of
+// evidence and starts a check; a success tells nothing that the checks do not.
+// Without checks failures are all there is: they count for as long as memory
+// says, and a success takes them back.
+func (w *watch) observe(ev Evidence, now time.Time) {
+	if w.target.Checker != nil {
+		if !ev.OK {
+			w.take(ev, now)
+			w.verify(now)
+		}
+		return
+	}
+	if w.state == Down {
+		return // a request that was under way; the penalty runs already
+	}
+	if !ev.OK && now.Sub(w.blamed) > memory {
+		w.forgive()
+	}
+	w.take(ev, now)
+	if w.streak.Down {
+		w.due = now.Add(penalty)
+	}
+}
+
+// verify looks at the target now, unless somebody is looking.
+func (w *watch) verify(now time.Time) {
+	if !w.checking {
+		w.hurry(now)
+	}
+}
+
+// forgive starts with a clean record.
+func (w *watch) forgive() {
+	w.streak.Bad, w.bad = 0, nil
+}
+
+// try lets requests have another go at a target without checks: its next
+// failure takes it out again.
+func (w *watch) try(now time.Time) {
+	w.streak = w.streak.OnTrial()
+	w.bad, w.blamed, w.due = nil, now, time.Time{}
+}
+
+// take adds one piece of evidence.
+func (w *watch) take(ev Evidence, now time.Time) {
+	if ev.OK {
+		w.bad = nil
+	} else {
+		w.lastBad, w.blamed = ev, now
+		if !w.streak.Down {
+			w.bad = w.bad.add(ev.Reason)
+		}
+	}
+	w.streak = w.streak.Next(ev.OK)
+}
+
+// settle brings the state up to the verdict and tells what changed.
+func (w *watch) settle(reason string, now time.Time) (Change, bool) {
+	verdict := verdict(w.streak, w.peers)
+	if verdict == w.state {
+		return Change{}, false
+	}
+	if verdict != Up {
+		reason = w.bad.String()
+	}
+	c := Change{w.target.Key, w.target.Name, w.state, verdict, reason, now.Sub(w.since)}
+	w.state, w.since = verdict, now
+	return c, true
+}
+
+func (w *watch) status() Status {
+	return Status{
+		Key: w.target.Key, Name: w.target.Name,
+		State: w.state, Since: w.since,
+		Reason: w.lastBad.Reason, Source: w.lastBad.Source,
+		LastCheck: w.ended, LastLocal: w.local,
+		Streak: w.streak,
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

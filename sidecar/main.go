@@ -1,0 +1,55 @@
+// The command outrider: a sidecar proxy that stands beside an app. Each verb has
+// a file of its own; what they do is in the packages below.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	os.Exit(execute(os.Args[1:]))
+}
+
+// execute runs one verb and gives the exit code: 0, or 1 when it could not do
+// what it was asked.
+func execute(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := command()
+	root.SetArgs(args)
+	if err := root.ExecuteContext(ctx); err != nil {
+		if !errors.Is(err, errTold) {
+			fmt.Fprintf(os.Stderr, "outrider: %v\n", err)
+		}
+		return 1
+	}
+	return 0
+}
+
+// errTold ends the program with exit code 1 when everything has been said.
+var errTold = errors.New("told")
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "outrider",
+		Short: "A sidecar proxy that asks your JavaScript where each request goes",
+		Long: `Outrider stands beside an app. It proxies HTTP to clusters of backends, checks
+their health, and asks your routing script which cluster each request belongs to.
+
+Begin with:  outrider demo`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.AddCommand(runVerb(), demoVerb(), validateVerb(), reloadVerb(), statusVerb(), healthcheckVerb(),
+		initVerb(), schemaVerb(), versionVerb())
+	return root
+}

@@ -1,0 +1,182 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"outrider/sidecar/http1"
+	"outrider/sidecar/stream"
+)
+
+// clientWriteLimit is how long a client may take no bytes when no cluster's
+// policy says otherwise.
+const clientWriteLimit = 30 * time.Second
+
+// answer passes the response on: head, body, trailers.
+func (x *exchange) answer() error {
+	framing := x.resp.Body(x.req.IsHead)
+	x.respFrame = x.outward(framing)
+	stays := x.clientStays()
+	x.down = x.appendResponseHead(x.down[:0], x.respFrame)
+	x.down = append(x.appendConnection(x.down, stays), "\r\n"...)
+	x.status = x.resp.Status
+	if names, ok := x.resp.Lookup(x.up.conn.Bytes(), http1.Trailer); ok {
+		x.announced = append(x.announced[:0], names...)
+	}
+	x.respBody.Start(framing)
+	x.up.conn.Advance(x.resp.Size)
+	x.up.conn.SetReadLimit(x.policy.StreamIdle)
+	x.conn.SetWriteLimit(x.policy.StreamIdle)
+	x.began = true
+	if err := x.passBody(); err != nil {
+		return err
+	}
+	uploaded := x.endUpload()
+	x.giveBackUpstream(uploaded)
+	switch {
+	case !uploaded:
+		x.ending = loiter
+	case !stays:
+		x.ending = leave
+	}
+	return nil
+}
+
+// outward is how a response body is framed for the client.
+func (x *exchange) outward(f http1.Framing) http1.Framing {
+	switch f.Kind {
+	case http1.UntilClose:
+		f.Kind = http1.Chunked
+	case http1.None:
+		if x.resp.Status == 204 || x.resp.Interim() {
+			return http1.Framing{} // RFC 9110, 8.6
+		}
+	}
+	if f.Kind == http1.Chunked && x.req.Minor == 0 {
+		f.Kind = http1.UntilClose
+	}
+	return f
+}
+
+// clientStays tells whether the client's connection can serve another request
+// after this one.
+func (x *exchange) clientStays() bool {
+	waitsForContinue := x.req.ExpectContinue && !x.continued && x.upload.running
+	return x.req.Persistent() && x.respFrame.Kind != http1.UntilClose &&
+		!waitsForContinue && !x.halfClosed && !x.server.draining.Load()
+}
+
+// passBody passes on what is there, before it waits for more.
+func (x *exchange) passBody() error {
+	up := x.up.conn
+	for !x.respBody.Done() {
+		data, n, err := x.respBody.Next(up.Bytes())
+		if err != nil {
+			return badResponse(x.up.backend.ClusterName(), errors.Join(err, x.flush()))
+		}
+		if n == 0 {
+			if err := x.flush(); err != nil {
+				return err
+			}
+			if err := x.bodyMore(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := x.passPiece(data); err != nil {
+			return err
+		}
+		if x.respBody.Done() && x.respFrame.Kind == http1.Chunked {
+			x.endChunks(up.Bytes())
+		}
+		up.Advance(n)
+	}
+	return x.flush()
+}
+
+// passPiece sends a piece of body, or puts it behind what is to be sent.
+func (x *exchange) passPiece(data []byte) error {
+	if len(x.down) == 0 && x.respFrame.Kind != http1.Chunked {
+		return x.write(data)
+	}
+	if len(data) > 0 {
+		x.down = appendBody(x.down, data, x.respFrame.Kind)
+	}
+	if len(x.down) < stream.LargeBuffer/2 {
+		return nil
+	}
+	return x.flush()
+}
+
+func (x *exchange) endChunks(buf []byte) {
+	if x.resp.Body(x.req.IsHead).Kind != http1.Chunked {
+		x.down = append(x.down, "0\r\n\r\n"...)
+		return
+	}
+	x.down = appendLastChunk(x.down, x.respBody.Trailer, x.announced, buf)
+}
+
+func (x *exchange) flush() error {
+	if len(x.down) == 0 {
+		return nil
+	}
+	err := x.write(x.down)
+	x.down = x.down[:0]
+	return err
+}
+
+func (x *exchange) write(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	if err := x.conn.Write(p); err != nil {
+		return clientGone(err)
+	}
+	return nil
+}
+
+// bodyMore waits for more of the response's body.
+func (x *exchange) bodyMore() error {
+	err := x.up.conn.Fill(stream.BodyBuffer, x.watched())
+	switch {
+	case err == nil:
+		return nil
+	case err == stream.ErrHalfClosed: //nolint:errorlint // never wrapped
+		x.halfClosed = true // once begun, a response goes on until a write fails
+		return nil
+	case err == stream.ErrLost: //nolint:errorlint // never wrapped
+		return clientGone(err)
+	case err == stream.ErrStopped: //nolint:errorlint // never wrapped
+		return x.upload.over()
+	case errors.Is(err, io.EOF) && x.respBody.Close():
+		if x.respFrame.Kind == http1.Chunked {
+			x.endChunks(nil)
+		}
+		return nil
+	}
+	return responseCut(x.up.backend.ClusterName(), err)
+}
+
+// endUpload reports whether the whole request was sent.
+func (x *exchange) endUpload() bool {
+	x.upload.stop()
+	return x.body.Done() && x.upload.fault == nil
+}
+
+// giveBackUpstream keeps the connection for another request only when both
+// messages have ended cleanly and nothing is behind them.
+func (x *exchange) giveBackUpstream(uploaded bool) {
+	up := x.up
+	x.up.conn = nil
+	up.backend.Counters().InFlight.Add(-1)
+	if !uploaded || !x.resp.Persistent() || len(up.conn.Bytes()) > 0 || x.respUntilClose() {
+		up.conn.Close()
+		return
+	}
+	up.pool.put(up.conn, x.server.loop.Now(), x.policy.UpstreamIdle)
+}
+
+func (x *exchange) respUntilClose() bool {
+	return x.resp.Body(x.req.IsHead).Kind == http1.UntilClose
+}

@@ -1,0 +1,69 @@
+package proxy
+
+import (
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"outrider/sidecar/stream"
+)
+
+// client is one client connection.
+type client struct {
+	server   *Server
+	listener *Listener
+	conn     *stream.Conn
+	addr     netip.Addr
+	ip       string // addr as text
+	trusted  bool
+}
+
+func (s *Server) newClient(conn *stream.Conn, l *Listener) *client {
+	c := &client{server: s, listener: l, conn: conn, addr: conn.Remote().Addr()}
+	c.ip = c.addr.String()
+	c.trusted = s.trusts(c.addr)
+	return c
+}
+
+func (s *Server) trusts(addr netip.Addr) bool {
+	for _, p := range s.options.Trusted {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// Idle implements stream.Handler.
+func (c *client) Idle() time.Duration { return c.server.options.Limits.ClientIdle }
+
+// Gone implements stream.Handler.
+func (c *client) Gone() { c.server.clients.Add(-1) }
+
+// Serve implements stream.Handler: it carries out one exchange.
+func (c *client) Serve() stream.Next {
+	return c.carryOut(c.server.begin(c), (*exchange).run)
+}
+
+// carryOut goes through an exchange by steps, which report false when another
+// task goes on with it.
+func (c *client) carryOut(x *exchange, steps func(*exchange) bool) (next stream.Next) {
+	defer c.contain()
+	if !steps(x) {
+		return stream.Done
+	}
+	return c.server.finish(x)
+}
+
+// contain keeps a panic inside its connection.
+func (c *client) contain() {
+	if p := recover(); p != nil {
+		c.server.panics.Add(1)
+		c.server.options.Log.WithFields(logrus.Fields{"panic": p, "stack": string(debug.Stack())}).
+			Error("a request made the proxy panic; its connection is closed")
+		c.conn.Abort()
+		c.Gone()
+	}
+}

@@ -1,0 +1,230 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"outrider/sidecar/cluster"
+	"outrider/sidecar/http1"
+	"outrider/sidecar/stream"
+)
+
+// exchange is one request and its response. It is used again when it is over, so
+// that one costs no allocation.
+type exchange struct {
+	server  *Server
+	client  *client
+	conn    *stream.Conn // the client's
+	started time.Time    // only when somebody is told of it
+
+	head    []byte // of the request, in lent memory
+	headBuf *stream.Buffer
+	req     http1.Request
+	view    Request
+	id      [requestIDSize]byte
+
+	decision Decision
+	policy   *cluster.Policy
+	upgrade  []byte // the protocol that the client wants to change to, part of head
+
+	tried    cluster.Tried
+	attempts int
+	up       upstream
+	body     http1.Body // the request's
+	sent     []byte     // all that goes upstream, while it is whole
+	whole    bool       // sent is all that has been taken from the client
+	upload   upload
+
+	resp       http1.Response
+	respBody   http1.Body
+	respFrame  http1.Framing
+	down       []byte // what goes to the client next
+	status     int
+	began      bool   // a final response head is on its way to the client
+	announced  []byte // the trailer fields that the response head names
+	halfClosed bool   // the client has sent its FIN
+	continued  bool   // the client was told to go on with its body
+	ending     ending
+	fault      *Fault
+}
+
+// ending is what becomes of the client's connection after the exchange.
+type ending uint8
+
+const (
+	stay     ending = iota // for the next request
+	leave                  // closed: all is said
+	loiter                 // closed after the client has read our answer, though it still sends
+	cut                    // closed so that the client sees that something is missing
+	vanished               // closed: nobody is there
+	silent                 // closed: there was no request
+)
+
+// run is the life of a request. It reports false when another task goes on with
+// it: then nothing of the exchange may be touched any more.
+func (x *exchange) run() bool {
+	if err := x.readHead(); err != nil {
+		x.fail(err)
+		x.account()
+		return true
+	}
+	if !x.route() {
+		return false
+	}
+	return x.goOn()
+}
+
+// goOn is the life of a request after it was routed.
+func (x *exchange) goOn() bool {
+	if err := x.carryOutDecision(); err != nil {
+		x.fail(err)
+	}
+	x.account()
+	return true
+}
+
+func (x *exchange) carryOutDecision() error {
+	switch d := &x.decision; {
+	case d.Fault != nil:
+		return d.Fault
+	case d.Respond != nil:
+		return x.respond(d.Respond)
+	}
+	if err := x.forward(); err != nil {
+		return err
+	}
+	if x.resp.Status == 101 {
+		return x.tunnel()
+	}
+	return x.answer()
+}
+
+// errNoRequest is a connection that ended between requests: nothing is wrong.
+var errNoRequest = errors.New("the client has no further request")
+
+func (x *exchange) readHead() error {
+	limits := x.server.options.Limits
+	deadline := x.server.loop.Now() + limits.HeadTimeout
+	for {
+		done, err := x.req.Parse(x.conn.Bytes(), limits.head())
+		if err != nil {
+			return x.refuseHead(err)
+		}
+		if done {
+			x.head, x.headBuf = x.conn.Detach(x.req.Size)
+			return x.admit()
+		}
+		x.conn.SetReadLimit(deadline - x.server.loop.Now())
+		if err := x.conn.Fill(stream.SmallBuffer, nil); err != nil {
+			return x.noHead(err)
+		}
+	}
+}
+
+func (x *exchange) noHead(err error) error {
+	switch {
+	case err == stream.ErrTimeout: //nolint:errorlint // never wrapped
+		return headTimeout()
+	case errors.Is(err, io.EOF) && len(x.conn.Bytes()) == 0:
+		return errNoRequest
+	}
+	return clientGone(err)
+}
+
+// refuseHead forgets what the head was about to say: nothing of it counts.
+func (x *exchange) refuseHead(err error) error {
+	toHead := x.req.IsHead
+	x.req.Reset()
+	x.req.Minor, x.req.IsHead = 1, toHead
+	var broken *http1.Error
+	if errors.As(err, &broken) {
+		return badRequest(broken)
+	}
+	return err
+}
+
+// admit looks at a head that is well-formed, before anybody is asked about it.
+func (x *exchange) admit() error {
+	x.body.Start(x.req.Body())
+	if via := x.server.options.Name; x.req.Via(x.head, via) {
+		return loopDetected(via)
+	}
+	if x.server.options.RefuseAmbiguousPaths && ambiguous(x.req.Path.Of(x.head)) {
+		return &Fault{
+			Status: 400, Type: "http_request_denied",
+			Detail: "two servers could read this path differently (ambiguous_paths: refuse)",
+		}
+	}
+	x.upgrade = x.wantsUpgrade()
+	x.makeID()
+	return nil
+}
+
+// account tells who wants to know how it went.
+func (x *exchange) account() {
+	if tell := x.server.options.OnDone; tell != nil && x.ending != silent {
+		tell(x.summary())
+	}
+}
+
+// begin takes an exchange from the ones that are over.
+func (s *Server) begin(c *client) *exchange {
+	x, _ := s.exchanges.Get().(*exchange)
+	if x == nil {
+		x = &exchange{server: s}
+		x.view.x = x
+		x.upload.x = x
+	}
+	s.active.Add(1)
+	x.client, x.conn = c, c.conn
+	x.conn.SetWriteLimit(clientWriteLimit)
+	if s.options.OnDone != nil {
+		x.started = time.Now()
+	}
+	return x
+}
+
+// finish ends an exchange, and the connection too where it can not go on.
+func (s *Server) finish(x *exchange) stream.Next {
+	c, end := x.client, x.ending
+	x.release()
+	s.active.Add(-1)
+	switch end {
+	case stay:
+		c.conn.ReleaseBuffer()
+		return stream.Keep
+	case loiter:
+		linger(c.conn)
+	case cut:
+		c.conn.Abort()
+	default:
+		c.conn.Close()
+	}
+	c.Gone()
+	return stream.Done
+}
+
+// release makes the exchange ready for another one, and gives back what it has
+// borrowed.
+func (x *exchange) release() {
+	x.headBuf.Release()
+	x.client, x.conn, x.head, x.headBuf = nil, nil, nil, nil
+	x.req.Reset()
+	x.resp.Reset()
+	x.tried.Reset()
+	x.upload.reset()
+	x.decision, x.policy, x.upgrade, x.up = Decision{}, nil, nil, upstream{}
+	x.sent, x.down, x.announced = keep(x.sent), keep(x.down), x.announced[:0]
+	x.attempts, x.status, x.fault, x.ending = 0, 0, nil, stay
+	x.began, x.halfClosed, x.continued = false, false, false
+	x.server.exchanges.Put(x)
+}
+
+// keep keeps memory for the next exchange, unless it has grown out of proportion.
+func keep(b []byte) []byte {
+	if cap(b) > stream.LargeBuffer {
+		return nil
+	}
+	return b[:0]
+}

@@ -1,0 +1,123 @@
+package proxy
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"outrider/sidecar/cluster"
+	"outrider/sidecar/http1"
+	"outrider/sidecar/stream"
+)
+
+// fail is where every error ends: it chooses what the client gets to see.
+func (x *exchange) fail(err error) {
+	x.dropUpstream()
+	if errors.Is(err, errNoRequest) {
+		x.ending = silent
+		return
+	}
+	var fault *Fault
+	if !errors.As(err, &fault) {
+		fault = &Fault{Status: 500, Type: "proxy_internal_error", Detail: "the proxy failed", Err: err, Severed: true}
+		x.server.options.Log.WithError(err).Error("an exchange failed in a way that has no name")
+	}
+	x.fault = fault
+	switch {
+	case fault.Status == 0:
+		x.ending = vanished
+	case x.began && x.respFrame.Kind == http1.UntilClose:
+		x.ending = cut
+	case x.began:
+		x.ending = leave // its framing tells that the end is missing
+	default:
+		x.answerFault(fault)
+	}
+}
+
+// answerFault answers in the place of a backend.
+func (x *exchange) answerFault(f *Fault) {
+	stays := !f.Severed && x.discardBody() && x.req.Persistent() && !x.halfClosed && !x.server.draining.Load()
+	x.status, x.began = f.Status, true
+	x.down = x.server.appendFaultFor(x.down[:0], f, x, stays)
+	x.ending = stay
+	if !stays {
+		x.ending = loiter
+	}
+	if x.conn.Write(x.down) != nil {
+		x.ending = vanished
+	}
+}
+
+// discardBody passes over a request body that nobody wants, as far as it has
+// come. It reports whether that was all of it.
+func (x *exchange) discardBody() bool {
+	for !x.body.Done() {
+		_, n, err := x.body.Next(x.conn.Bytes())
+		if err != nil || n == 0 {
+			return false
+		}
+		x.conn.Advance(n)
+	}
+	return true
+}
+
+// appendFault appends an answer to a client of which nothing is known.
+func (s *Server) appendFault(dst []byte, f *Fault, closes bool) []byte {
+	return s.appendFaultFor(dst, f, &exchange{req: http1.Request{Head: http1.Head{Minor: 1}}}, !closes)
+}
+
+func (s *Server) appendFaultFor(dst []byte, f *Fault, x *exchange, stays bool) []byte {
+	body := "outrider: " + strconv.Itoa(f.Status) + " " + f.Detail + "\n"
+	dst = x.appendStatusLine(dst, f.Status, reasonPhrase(f.Status))
+	dst = append(dst, "Content-Type: text/plain; charset=utf-8\r\n"...)
+	dst = s.appendDate(dst)
+	dst = append(dst, "Proxy-Status: "+s.options.Name+"; error="+f.Type+"; details="...)
+	dst = strconv.AppendQuoteToASCII(dst, f.Detail)
+	dst = append(dst, "\r\n"...)
+	if f.RetryAfter {
+		dst = append(dst, "Retry-After: 1\r\n"...)
+	}
+	if f.Status == 405 {
+		dst = append(dst, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"...)
+	}
+	dst = http1.AppendFraming(dst, http1.Framing{Kind: http1.Length, Length: int64(len(body))})
+	dst = append(x.appendConnection(dst, stays), "\r\n"...)
+	if x.req.IsHead {
+		return dst
+	}
+	return append(dst, body...)
+}
+
+// loiterFor and loiterBytes bound how long a client may go on sending after it
+// was answered.
+const (
+	loiterFor   = 2 * time.Second
+	loiterBytes = 1 << 20
+)
+
+// linger closes a connection on which the client may still be sending: closing
+// it at once would reset it, and the client might never read our answer.
+func linger(c *stream.Conn) {
+	defer c.Close()
+	if c.CloseWrite() != nil {
+		return
+	}
+	deadline := c.Loop().Now() + loiterFor
+	for passed := len(c.Bytes()); passed < loiterBytes && c.Loop().Now() < deadline; {
+		c.Advance(len(c.Bytes()))
+		c.SetReadLimit(deadline - c.Loop().Now())
+		if c.Fill(stream.BodyBuffer, nil) != nil {
+			return
+		}
+		passed += len(c.Bytes())
+	}
+}
+
+func (s *Server) warn(key string, b *cluster.Backend, err error) {
+	s.warnings.Warn(key, logrus.Fields{
+		"cluster": b.ClusterName(), "backend": b.String(), "reason": Reason(err),
+	}, "a backend can not be used as configured")
+}

@@ -1,0 +1,218 @@
+package proxy
+
+import (
+	"bytes"
+	"strconv"
+
+	"outrider/sidecar/http1"
+)
+
+// appendRequestHead appends the head that goes upstream: our own framing, host
+// and forwarding fields, and of the client's what is not for us alone.
+func (x *exchange) appendRequestHead(dst []byte) []byte {
+	dst = append(dst, x.req.Method.Of(x.head)...)
+	dst = append(dst, ' ')
+	dst = append(dst, x.path()...)
+	if x.req.HasQuery {
+		dst = append(dst, '?')
+		dst = append(dst, x.req.Query.Of(x.head)...)
+	}
+	dst = append(dst, " HTTP/1.1\r\nHost: "...)
+	dst = x.appendHost(dst)
+	dst = append(dst, "\r\n"...)
+	dst = x.appendKept(dst, &x.req.Head, x.head, x.dropsRequestField)
+	dst = x.appendForwarded(dst)
+	dst = append(dst, "Via: 1."...)
+	dst = strconv.AppendInt(dst, int64(x.req.Minor), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, x.server.options.Name...)
+	dst = append(dst, "\r\nX-Request-Id: "...)
+	dst = append(dst, x.requestID()...)
+	dst = append(dst, "\r\n"...)
+	dst = http1.AppendFraming(dst, x.req.Body())
+	return append(x.appendRequestConnection(dst), "\r\n"...)
+}
+
+func (x *exchange) appendHost(dst []byte) []byte {
+	switch authority := x.req.Authority.Of(x.head); {
+	case x.policy.Host != "":
+		return append(dst, x.policy.Host...)
+	case len(authority) > 0:
+		return append(dst, authority...)
+	}
+	return x.conn.Local().AppendTo(dst) // HTTP/1.0 without Host: where the client came
+}
+
+// appendKept appends the fields that drops lets pass, in their order and as they
+// came; lines that stay together are copied together.
+func (x *exchange) appendKept(dst []byte, h *http1.Head, buf []byte, drops func(http1.FieldID) bool) []byte {
+	from, to := 0, 0
+	for i, f := range h.Fields {
+		line := h.Line(buf, i)
+		start := int(f.Name.Start)
+		if f.ID != http1.Other && drops(f.ID) || h.Nominates && f.ID == http1.Other && h.Nominated(buf, f.Name.Of(buf)) {
+			dst = append(dst, buf[from:to]...)
+			from, to = 0, 0
+			continue
+		}
+		if from == to {
+			from = start
+		}
+		to = start + len(line)
+	}
+	return append(dst, buf[from:to]...)
+}
+
+// dropsRequestField tells which known fields do not go upstream as they came.
+func (x *exchange) dropsRequestField(id http1.FieldID) bool {
+	switch id {
+	case http1.Date, http1.Via:
+		return false
+	case http1.Expect:
+		return !x.req.ExpectContinue
+	case http1.Trailer:
+		return x.req.Body().Kind != http1.Chunked
+	case http1.Forwarded, http1.XForwardedHost, http1.XForwardedProto:
+		return !x.keepsForwarded()
+	case http1.XForwardedFor:
+		return x.client.listener.Forwarded != Off
+	}
+	return true
+}
+
+func (x *exchange) keepsForwarded() bool {
+	switch x.client.listener.Forwarded {
+	case Off:
+		return true
+	case Replace:
+		return false
+	}
+	return x.client.trusted
+}
+
+// appendForwarded tells the backend who asked: a trusted client's word is kept
+// and added to, anybody else's was dropped.
+func (x *exchange) appendForwarded(dst []byte) []byte {
+	if x.client.listener.Forwarded == Off {
+		return dst
+	}
+	keeps := x.keepsForwarded()
+	dst = append(dst, "X-Forwarded-For: "...)
+	if keeps {
+		for _, f := range x.req.Fields {
+			if f.ID == http1.XForwardedFor && f.Value.Len() > 0 {
+				dst = append(dst, f.Value.Of(x.head)...)
+				dst = append(dst, ", "...)
+			}
+		}
+	}
+	dst = append(dst, x.client.ip...)
+	dst = append(dst, "\r\n"...)
+	if _, told := x.req.Lookup(x.head, http1.XForwardedProto); !told || !keeps {
+		dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
+	}
+	authority := x.req.Authority.Of(x.head)
+	if _, told := x.req.Lookup(x.head, http1.XForwardedHost); (!told || !keeps) && len(authority) > 0 {
+		dst = append(dst, "X-Forwarded-Host: "...)
+		dst = append(dst, authority...)
+		dst = append(dst, "\r\n"...)
+	}
+	return dst
+}
+
+func (x *exchange) appendRequestConnection(dst []byte) []byte {
+	trailers := x.acceptsTrailers()
+	if trailers {
+		dst = append(dst, "TE: trailers\r\n"...)
+	}
+	switch {
+	case len(x.upgrade) > 0:
+		dst = append(dst, "Connection: Upgrade\r\nUpgrade: "...)
+		dst = append(dst, x.upgrade...)
+		dst = append(dst, "\r\n"...)
+	case trailers:
+		dst = append(dst, "Connection: TE\r\n"...)
+	}
+	return dst
+}
+
+func (x *exchange) acceptsTrailers() bool {
+	for _, f := range x.req.Fields {
+		if f.ID != http1.TE {
+			continue
+		}
+		for token := range http1.Tokens(f.Value.Of(x.head)) {
+			if http1.EqualFold(token, "trailers") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// appendResponseHead appends the head that goes to the client, for a body that
+// is framed so.
+func (x *exchange) appendResponseHead(dst []byte, f http1.Framing) []byte {
+	buf := x.up.conn.Bytes()
+	dst = x.appendStatusLine(dst, x.resp.Status, x.resp.Reason.Of(buf))
+	dst = x.appendKept(dst, &x.resp.Head, buf, func(id http1.FieldID) bool { return dropsResponseField(id, f) })
+	if _, dated := x.resp.Lookup(buf, http1.Date); !dated && !x.resp.Interim() {
+		dst = x.server.appendDate(dst)
+	}
+	dst = http1.AppendFraming(dst, f)
+	return dst
+}
+
+func (x *exchange) appendStatusLine(dst []byte, status int, reason []byte) []byte {
+	at := len(dst)
+	dst = http1.AppendStatusLine(dst, status, reason)
+	if x.req.Minor == 0 {
+		dst[at+len("HTTP/1.")] = '0'
+	}
+	return dst
+}
+
+func dropsResponseField(id http1.FieldID, f http1.Framing) bool {
+	switch id {
+	case http1.Connection, http1.ContentLength, http1.KeepAlive, http1.ProxyConnection, http1.TE,
+		http1.TransferEncoding, http1.Upgrade:
+		return true
+	case http1.Trailer:
+		return f.Kind != http1.Chunked
+	}
+	return false
+}
+
+func (s *Server) appendDate(dst []byte) []byte {
+	dst = append(dst, "Date: "...)
+	dst = append(dst, *s.date.Load()...)
+	return append(dst, "\r\n"...)
+}
+
+// appendConnection tells the client what becomes of its connection, where that
+// is not what its version of HTTP assumes.
+func (x *exchange) appendConnection(dst []byte, stays bool) []byte {
+	switch {
+	case !stays:
+		return append(dst, "Connection: close\r\n"...)
+	case x.req.Minor == 0:
+		return append(dst, "Connection: keep-alive\r\n"...)
+	}
+	return dst
+}
+
+// wantsUpgrade is the protocol that the client asks to change to; nil where it
+// does not ask, or for what is never passed on: h2c, and an upgrade of a request
+// with a body, after which nobody knows whose the bytes are.
+func (x *exchange) wantsUpgrade() []byte {
+	if !x.req.Upgrade || x.req.Minor == 0 || !x.body.Done() {
+		return nil
+	}
+	v, _ := x.req.Lookup(x.head, http1.Upgrade)
+	for token := range http1.Tokens(v) {
+		if bytes.HasPrefix(bytes.ToLower(token), []byte("h2c")) {
+			return nil
+		}
+	}
+	return v
+}

@@ -1,0 +1,131 @@
+package proxy
+
+import (
+	"sync"
+	"time"
+
+	"outrider/sidecar/cluster"
+	"outrider/sidecar/stream"
+)
+
+// maxIdle bounds the idle connections to one backend.
+const maxIdle = 1024
+
+// pools keep the idle upstream connections of every backend. They are found by
+// the backend itself, which is the same for as long as its cluster and address
+// are.
+type pools struct {
+	byBackend sync.Map // *cluster.Backend -> *pool
+}
+
+// pool is a stack: the connection that was used last is the least likely to be
+// closed by the other end, and the others get old enough to be closed.
+type pool struct {
+	mu     sync.Mutex // guards all
+	idle   []idleConn
+	maxAge time.Duration // as of the last put
+	closed bool
+}
+
+type idleConn struct {
+	conn  *stream.Conn
+	since time.Duration // of the loop's clock
+}
+
+func (ps *pools) of(b *cluster.Backend) *pool {
+	if p, ok := ps.byBackend.Load(b); ok {
+		return p.(*pool)
+	}
+	p, _ := ps.byBackend.LoadOrStore(b, new(pool))
+	return p.(*pool)
+}
+
+// take hands out a connection that was idle for less than maxAge and is still
+// alive, or nil.
+func (p *pool) take(now, maxAge time.Duration) *stream.Conn {
+	for {
+		c, ok := p.pop()
+		switch {
+		case !ok:
+			return nil
+		case now-c.since < maxAge && c.conn.Alive():
+			return c.conn
+		}
+		c.conn.Close()
+	}
+}
+
+func (p *pool) pop() (c idleConn, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return c, false
+	}
+	last := len(p.idle) - 1
+	c, p.idle = p.idle[last], p.idle[:last]
+	return c, true
+}
+
+// put takes a connection back for at most maxAge, or closes it when nobody will
+// want it.
+func (p *pool) put(c *stream.Conn, now, maxAge time.Duration) {
+	c.ReleaseBuffer()
+	if !p.push(idleConn{c, now}, maxAge) {
+		c.Close()
+	}
+}
+
+func (p *pool) push(c idleConn, maxAge time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.maxAge = maxAge
+	if p.closed || len(p.idle) >= maxIdle {
+		return false
+	}
+	p.idle = append(p.idle, c)
+	return true
+}
+
+// expire closes what has been idle for too long.
+func (p *pool) expire(now time.Duration) {
+	p.mu.Lock()
+	n := 0
+	for n < len(p.idle) && now-p.idle[n].since >= p.maxAge {
+		n++
+	}
+	old := append([]idleConn(nil), p.idle[:n]...)
+	p.idle = append(p.idle[:0], p.idle[n:]...)
+	p.mu.Unlock()
+	for _, c := range old {
+		c.conn.Close()
+	}
+}
+
+// close closes what is idle, and everything that comes back later.
+func (p *pool) close() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle, p.closed = nil, true
+	p.mu.Unlock()
+	for _, c := range idle {
+		c.conn.Close()
+	}
+}
+
+func (ps *pools) expire(now time.Duration) {
+	for _, p := range ps.byBackend.Range {
+		p.(*pool).expire(now)
+	}
+}
+
+func (ps *pools) forget(b *cluster.Backend) {
+	if p, ok := ps.byBackend.LoadAndDelete(b); ok {
+		p.(*pool).close()
+	}
+}
+
+func (ps *pools) close() {
+	for b := range ps.byBackend.Range {
+		ps.forget(b.(*cluster.Backend))
+	}
+}

@@ -1,0 +1,212 @@
+package proxy
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"outrider/sidecar/http1"
+)
+
+// requestIDSize is how many characters an id of our own has.
+const requestIDSize = 16
+
+// maxRequestID bounds an id that comes from a trusted proxy.
+const maxRequestID = 128
+
+// Request is what a Router may know of a request. The strings that it gives are
+// copies.
+type Request struct{ x *exchange }
+
+// Method is as sent, "GET".
+func (r *Request) Method() string {
+	switch m := r.x.req.Method.Of(r.x.head); string(m) {
+	case "GET":
+		return "GET"
+	case "POST":
+		return "POST"
+	case "PUT":
+		return "PUT"
+	case "HEAD":
+		return "HEAD"
+	case "DELETE":
+		return "DELETE"
+	default:
+		return string(m)
+	}
+}
+
+// Path is as received: without the query, still percent-encoded.
+func (r *Request) Path() string { return string(r.x.path()) }
+
+// HasPathPrefix tells whether Path begins with prefix, without making a copy.
+func (r *Request) HasPathPrefix(prefix string) bool {
+	p := r.x.path()
+	return len(p) >= len(prefix) && string(p[:len(prefix)]) == prefix
+}
+
+// RawQuery is what follows the '?'.
+func (r *Request) RawQuery() string { return string(r.x.req.Query.Of(r.x.head)) }
+
+// Host is the host that the request is for: lower case, without port.
+func (r *Request) Host() string {
+	host := r.x.req.Authority.Of(r.x.head)
+	if i := slices.Index(host, ']'); i > 0 {
+		host = host[:i+1]
+	} else if i := slices.Index(host, ':'); i >= 0 {
+		host = host[:i]
+	}
+	return strings.ToLower(string(host))
+}
+
+// Scheme is "http" or "https": the client's, where a trusted proxy tells it.
+func (r *Request) Scheme() string {
+	if v, ok := r.trusted(http1.XForwardedProto); ok && http1.EqualFold(v, "https") {
+		return "https"
+	}
+	return "http"
+}
+
+// IP is the client's address: the last one in X-Forwarded-For that is no
+// trusted proxy's own, where a trusted proxy tells it.
+func (r *Request) IP() string {
+	c := r.x.client
+	if !c.trusted || r.x.client.listener.Forwarded == Replace {
+		return c.ip
+	}
+	list, ok := r.Header("x-forwarded-for")
+	if !ok {
+		return c.ip
+	}
+	ip := c.ip
+	hops := strings.Split(list, ",")
+	for _, hop := range slices.Backward(hops) {
+		addr, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			break
+		}
+		ip = addr.Unmap().String()
+		if !c.server.trusts(addr.Unmap()) {
+			break
+		}
+	}
+	return ip
+}
+
+// ID is the request's id: a trusted proxy's, or one of our own.
+func (r *Request) ID() string { return string(r.x.requestID()) }
+
+// Listener is the name of the listener that the request came in by.
+func (r *Request) Listener() string { return r.x.client.listener.Name }
+
+// Header is the value of a field by its name in any case; repeated fields are
+// joined by ", ".
+func (r *Request) Header(name string) (string, bool) {
+	var found []byte
+	n := 0
+	for _, f := range r.x.req.Fields {
+		if !equalFold(f.Name.Of(r.x.head), name) {
+			continue
+		}
+		if n++; n > 1 {
+			found = append(slices.Clip(found), ", "...)
+			found = append(found, f.Value.Of(r.x.head)...)
+			continue
+		}
+		found = f.Value.Of(r.x.head)
+	}
+	return string(found), n > 0
+}
+
+// HeaderNames are the names of the fields in lower case, each once.
+func (r *Request) HeaderNames() []string {
+	var names []string
+	for _, f := range r.x.req.Fields {
+		name := strings.ToLower(string(f.Name.Of(r.x.head)))
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (r *Request) trusted(id http1.FieldID) ([]byte, bool) {
+	if !r.x.client.trusted || r.x.client.listener.Forwarded == Replace {
+		return nil, false
+	}
+	return r.x.req.Lookup(r.x.head, id)
+}
+
+func equalFold(b []byte, name string) bool {
+	if len(b) != len(name) {
+		return false
+	}
+	for i, c := range b {
+		if lower(c) != lower(name[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
+}
+
+// path is the path that is forwarded: that of an absolute form may be empty,
+// which means the root (RFC 9112, 3.2.1), or the asterisk (3.2.4).
+func (x *exchange) path() []byte {
+	if p := x.req.Path.Of(x.head); len(p) > 0 {
+		return p
+	}
+	if string(x.req.Method.Of(x.head)) == "OPTIONS" && !x.req.HasQuery {
+		return asterisk[:]
+	}
+	return root[:]
+}
+
+//nolint:gochecknoglobals // immutable
+var root, asterisk = [1]byte{'/'}, [1]byte{'*'}
+
+func (x *exchange) makeID() {
+	const digits = "0123456789abcdef"
+	n := rand.Uint64()
+	for i := range x.id {
+		x.id[i] = digits[n&15]
+		n >>= 4
+	}
+}
+
+func (x *exchange) requestID() []byte {
+	if x.client.trusted {
+		if v, ok := x.req.Lookup(x.head, http1.XRequestID); ok && len(v) > 0 && len(v) <= maxRequestID && visible(v) {
+			return v
+		}
+	}
+	return x.id[:]
+}
+
+func visible(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// ambiguous tells that servers differ in what they make of a path: dot segments,
+// empty segments, backslashes, and encoded dots, slashes and backslashes.
+func ambiguous(path []byte) bool {
+	p := strings.ToLower(string(path))
+	for _, trick := range []string{"//", "/./", "/../", "\\", "%2f", "%5c", "%2e", "%00", ";/"} {
+		if strings.Contains(p, trick) {
+			return true
+		}
+	}
+	return strings.HasSuffix(p, "/.") || strings.HasSuffix(p, "/..")
+}

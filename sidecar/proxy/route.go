@@ -1,0 +1,64 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/sirupsen/logrus"
+
+	"outrider/sidecar/stream"
+)
+
+// route asks the listener's router. It reports false when the router did not
+// answer in time: the exchange then goes on elsewhere, and this task ends.
+func (x *exchange) route() bool {
+	router := x.client.listener.Router()
+	limit := router.Limit()
+	if limit == 0 {
+		x.decision = x.ask(router)
+		return true
+	}
+	t, ok := x.server.guard.enter(x, x.server.loop.Now()+limit)
+	if !ok {
+		x.decision = router.Overdue()
+		return true
+	}
+	decision := x.ask(router)
+	if !x.server.guard.leave(t) {
+		return false
+	}
+	x.decision = decision
+	return true
+}
+
+func (x *exchange) ask(router Router) (d Decision) {
+	defer func() {
+		if p := recover(); p != nil {
+			x.server.panics.Add(1)
+			x.server.options.Log.WithFields(logrus.Fields{"panic": p, "stack": string(debug.Stack())}).
+				Error("routing a request made the router panic")
+			d = Decision{Fault: &Fault{Status: http.StatusInternalServerError, Type: "proxy_internal_error",
+				Detail: "the router failed", Err: fmt.Errorf("panic: %v", p)}}
+		}
+	}()
+	return router.Route(&x.view)
+}
+
+// goOnWithout goes on with the exchange in a new task, while the router still
+// sits on this one's stack. The exchange, its head and its view stay the
+// router's for ever: the new task works on a copy.
+func (x *exchange) goOnWithout() {
+	y := x.server.begin(x.client)
+	x.server.active.Add(-1) // it is still one exchange
+	y.started = x.started
+	y.head = append([]byte(nil), x.head...)
+	if done, err := y.req.Parse(y.head, x.server.options.Limits.head()); err != nil || !done {
+		panic(fmt.Sprintf("a head that was parsed before can not be parsed again: %v", err))
+	}
+	y.body.Start(y.req.Body())
+	y.upgrade = y.wantsUpgrade()
+	y.id = x.id
+	y.decision = x.client.listener.Router().Overdue()
+	y.conn.Resume(func() stream.Next { return y.client.carryOut(y, (*exchange).goOn) })
+}

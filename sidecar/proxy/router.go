@@ -1,0 +1,49 @@
+package proxy
+
+import (
+	"time"
+
+	"outrider/sidecar/cluster"
+)
+
+// Router says where a request goes.
+type Router interface {
+	// Route is called on the exchange's own task, by many tasks at once. The
+	// request is valid until Route returns.
+	Route(*Request) Decision
+	// Limit is how long Route may take. When it takes longer, the exchange goes
+	// on without it, with what Overdue says, and whatever Route returns is
+	// dropped. Zero: Route never blocks, and nobody watches it.
+	Limit() time.Duration
+	// Overdue decides in the place of a Route that did not return. It must not
+	// block.
+	Overdue() Decision
+}
+
+// Decision is where a request goes: to a cluster, to an answer given here, or
+// nowhere, which is a fault. Exactly one of the three is set.
+type Decision struct {
+	Cluster *cluster.Cluster
+	Respond *Respond
+	Fault   *Fault
+	Outcome string // a word for the log; empty when the cluster says it all
+}
+
+// Respond is an answer given without asking a backend.
+type Respond struct {
+	Status int
+	Header [][2]string // names and values; framing and hop-by-hop fields are refused
+	Body   string
+}
+
+// Fixed sends every request to one cluster.
+type Fixed struct{ Cluster *cluster.Cluster }
+
+// Route implements Router.
+func (f Fixed) Route(*Request) Decision { return Decision{Cluster: f.Cluster} }
+
+// Limit implements Router.
+func (Fixed) Limit() time.Duration { return 0 }
+
+// Overdue implements Router.
+func (f Fixed) Overdue() Decision { return Decision{Cluster: f.Cluster} }

@@ -1,0 +1,178 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"outrider/sidecar/cluster"
+	"outrider/sidecar/http1"
+	"outrider/sidecar/stream"
+	"outrider/sidecar/warning"
+)
+
+// Options are what a Server is made of.
+type Options struct {
+	// Name stands in Via and Proxy-Status. It must be a token, and no other
+	// sidecar's: a request that already carries it has come back in a loop.
+	Name   string
+	Log    logrus.FieldLogger
+	Limits Limits
+
+	// Trusted are the clients whose X-Forwarded-* and X-Request-Id are believed.
+	Trusted []netip.Prefix
+	// RefuseAmbiguousPaths answers 400 to paths that two parsers could read
+	// differently.
+	RefuseAmbiguousPaths bool
+
+	// OnFailure is told of each try that a backend failed, with the cause.
+	// Called on the exchange's task: it must not block. Optional.
+	OnFailure func(b *cluster.Backend, err error)
+	// OnDone is told of each exchange, when it has ended. The summary is valid
+	// until it returns. Called on the exchange's task: it must not block.
+	// Optional; when nil, nothing is measured.
+	OnDone func(*Summary)
+}
+
+// Limits bound what clients can ask of a Server.
+type Limits struct {
+	Connections int           // client connections at a time; more are answered 503
+	Head        int           // bytes of a head
+	Fields      int           // fields of a head
+	HeadTimeout time.Duration // for a whole head, from its first byte
+	ClientIdle  time.Duration // between exchanges
+	HalfClose   time.Duration // for a response to begin after the client's FIN
+}
+
+func (l Limits) head() http1.Limits { return http1.Limits{Head: l.Head, Fields: l.Fields} }
+
+// Server is the proxy: any number of listeners, one set of upstream pools.
+type Server struct {
+	options   Options
+	loop      *stream.Loop
+	pools     pools
+	guard     *guard
+	exchanges sync.Pool
+	warnings  *warning.Log
+	date      atomic.Pointer[string]
+
+	clients  atomic.Int64
+	active   atomic.Int64 // exchanges and tunnels under way
+	draining atomic.Bool
+	panics   atomic.Uint64
+}
+
+// New wires a Server.
+func New(o Options) *Server {
+	s := &Server{options: o, loop: stream.NewLoop(), guard: newGuard(), warnings: warning.New(o.Log)}
+	s.refreshDate()
+	return s
+}
+
+// Run does what has to be done from time to time, until ctx is done.
+func (s *Server) Run(ctx context.Context) {
+	var tasks sync.WaitGroup
+	tasks.Go(func() { s.loop.Run(ctx) })
+	tasks.Go(func() { s.guard.run(ctx, s.loop.Now) })
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			s.refreshDate()
+			s.pools.expire(s.loop.Now())
+		case <-ctx.Done():
+			tasks.Wait()
+			return
+		}
+	}
+}
+
+func (s *Server) refreshDate() {
+	date := time.Now().UTC().Format(http.TimeFormat)
+	s.date.Store(&date)
+}
+
+// Forget closes the idle connections to a backend that is no longer one, and
+// those that come back later.
+func (s *Server) Forget(b *cluster.Backend) { s.pools.forget(b) }
+
+// Clients is the number of client connections.
+func (s *Server) Clients() int { return int(s.clients.Load()) }
+
+// Active is the number of exchanges and tunnels under way.
+func (s *Server) Active() int { return int(s.active.Load()) }
+
+// Serve accepts connections from ln until it is closed, and routes their
+// requests by l.
+func (s *Server) Serve(ln net.Listener, l *Listener) error {
+	for pause := time.Duration(0); ; {
+		nc, err := ln.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.accept(nc, l)
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case isLocal(err), isTimeout(err), errors.Is(err, syscall.ECONNABORTED):
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.warnings.Warn("accept "+l.Name, logrus.Fields{"listener": l.Name, logrus.ErrorKey: err}, "can not accept connections")
+			time.Sleep(pause)
+		default:
+			return err
+		}
+	}
+}
+
+func (s *Server) accept(nc net.Conn, l *Listener) {
+	conn := s.loop.Adopt(nc)
+	if limit := s.options.Limits.Connections; limit > 0 && s.clients.Load() >= int64(limit) {
+		s.loop.Go(func() { s.turnAway(conn) })
+		return
+	}
+	s.clients.Add(1)
+	s.loop.Start(conn, s.newClient(conn, l))
+}
+
+// turnAway answers a connection that is one too many.
+func (s *Server) turnAway(conn *stream.Conn) {
+	fault := &Fault{
+		Status: http.StatusServiceUnavailable, Type: "connection_limit_reached", RetryAfter: true,
+		Detail: "too many connections (limits.connections)",
+	}
+	s.warnings.Warn("limits.connections", logrus.Fields{"limit": s.options.Limits.Connections}, fault.Detail)
+	conn.SetWriteLimit(time.Second)
+	_ = conn.Write(s.appendFault(nil, fault, true))
+	linger(conn)
+}
+
+// Shutdown ends the Server gracefully: idle connections now, the others when
+// their exchange is over, and what is left when ctx is done by force. The
+// listeners must be closed before.
+func (s *Server) Shutdown(ctx context.Context) {
+	s.draining.Store(true)
+	s.loop.StopIdle()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		s.loop.Wait()
+	}()
+	select {
+	case <-over:
+	case <-ctx.Done():
+		s.loop.AbortAll()
+		select {
+		case <-over:
+		case <-time.After(time.Second): // a Route that never returns is not waited for
+		}
+	}
+	s.pools.close()
+}

@@ -1,0 +1,77 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"outrider/sidecar/http1"
+	"outrider/sidecar/stream"
+)
+
+// tunnel passes the 101 on, and then bytes in both directions until both have
+// ended. The end of one direction leaves the other open.
+func (x *exchange) tunnel() error {
+	up := x.up.conn
+	x.down = x.appendResponseHead(x.down[:0], http1.Framing{})
+	x.down = append(x.down, "Connection: Upgrade\r\nUpgrade: "...)
+	x.down = append(x.down, x.upgrade...)
+	x.down = append(x.down, "\r\n\r\n"...)
+	x.status = x.resp.Status
+	x.began = true
+	up.Advance(x.resp.Size)
+	if err := x.flush(); err != nil {
+		return err
+	}
+	t := tunnel{loop: x.server.loop, idle: x.policy.StreamIdle}
+	t.touch()
+	upward := make(chan error, 1)
+	x.server.loop.Go(func() { upward <- t.carry(x.conn, up) })
+	err := errors.Join(t.carry(up, x.conn), <-upward)
+	x.dropUpstream()
+	x.ending = leave
+	if err != nil {
+		x.ending = cut
+	}
+	return nil
+}
+
+// tunnel is two directions that live as long as either of them is used.
+type tunnel struct {
+	loop *stream.Loop
+	idle time.Duration
+	used atomic.Int64 // when a byte passed last, of the loop's clock
+}
+
+func (t *tunnel) touch() { t.used.Store(int64(t.loop.Now())) }
+
+func (t *tunnel) silent() bool { return t.loop.Now()-time.Duration(t.used.Load()) >= t.idle }
+
+// carry passes bytes on until from ends, which it tells to. An error ends both
+// directions.
+func (t *tunnel) carry(from, to *stream.Conn) error {
+	from.SetReadLimit(t.idle)
+	to.SetWriteLimit(t.idle)
+	for {
+		if b := from.Bytes(); len(b) > 0 {
+			t.touch()
+			if err := to.Write(b); err != nil {
+				from.Stop()
+				to.Stop()
+				return err
+			}
+			from.Advance(len(b))
+		}
+		switch err := from.Fill(stream.BodyBuffer, nil); {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			return to.CloseWrite()
+		case errors.Is(err, stream.ErrTimeout) && !t.silent():
+		default:
+			from.Stop()
+			to.Stop()
+			return err
+		}
+	}
+}

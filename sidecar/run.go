@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+
+	"outrider/sidecar/admin"
+	"outrider/sidecar/app"
+	"outrider/sidecar/config"
+)
+
+func runVerb() *cobra.Command {
+	var from source
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the sidecar",
+		Long: `Run the sidecar until SIGTERM or Ctrl-C. It then stops accepting, lets the
+requests under way come to their end (shutdown.grace), and exits with 0.
+SIGHUP reads configuration and script again.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), &from) },
+	}
+	from.register(cmd)
+	return cmd
+}
+
+func run(ctx context.Context, from *source) error {
+	c, err := from.load()
+	if err != nil {
+		return fmt.Errorf("the configuration is not usable:\n%w", err)
+	}
+	log := newLogger(c.Log)
+	token, err := adminToken(c.Admin)
+	if err != nil {
+		return err
+	}
+	a, err := app.New(c, app.Options{
+		Log: log, Version: version(), Load: from.load, Token: token, OnDone: app.LogRequests(log),
+	})
+	if err != nil {
+		return err
+	}
+	var signals sync.WaitGroup
+	defer signals.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	signals.Go(func() { reloadOnHangup(ctx, a) })
+	return a.Run(ctx)
+}
+
+func reloadOnHangup(ctx context.Context, a *app.App) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-hangup:
+			_ = a.Reload(ctx) // it has logged what there is to say
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func newLogger(c config.Log) *logrus.Logger {
+	log := logrus.New()
+	log.SetOutput(os.Stderr)
+	if level, err := logrus.ParseLevel(c.Level); err == nil {
+		log.SetLevel(level)
+	}
+	if c.Format == config.LogJSON || c.Format == config.LogAuto && !isTerminal(os.Stderr) {
+		log.SetFormatter(&logrus.JSONFormatter{})
+		return log
+	}
+	log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: "15:04:05.000"})
+	return log
+}
+
+// adminToken is the token that opens the admin listener: the one in the file
+// that the configuration names, or a new one in a file that the other verbs of
+// the same user find.
+func adminToken(c config.Admin) (string, error) {
+	switch {
+	case c.Listen == "":
+		return "", nil
+	case c.TokenFile != "":
+		return admin.ReadToken(c.TokenFile)
+	}
+	token := admin.NewToken()
+	path, err := runtimeTokenFile(c.Listen)
+	if err != nil {
+		return "", err
+	}
+	return token, admin.WriteToken(path, token)
+}
+
+// findAdminToken is the token of a sidecar that runs with this configuration.
+func findAdminToken(c config.Admin) (string, error) {
+	path := c.TokenFile
+	if path == "" {
+		var err error
+		if path, err = runtimeTokenFile(c.Listen); err != nil {
+			return "", err
+		}
+	}
+	return admin.ReadToken(path)
+}

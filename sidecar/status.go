@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"outrider/sidecar/admin"
+	"outrider/sidecar/config"
+)
+
+// askTimeout bounds a question to a running sidecar.
+const askTimeout = 10 * time.Second
+
+func statusVerb() *cobra.Command {
+	var from source
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what a running sidecar sees: clusters, backends, script",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
+			defer cancel()
+			running, err := from.running()
+			if err != nil {
+				return err
+			}
+			status, err := running.Status(ctx)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				encoder := json.NewEncoder(cmd.OutOrStdout())
+				encoder.SetIndent("", "  ")
+				return encoder.Encode(status)
+			}
+			return printStatus(cmd.OutOrStdout(), status)
+		},
+	}
+	from.register(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func reloadVerb() *cobra.Command {
+	var from source
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Make a running sidecar read configuration and script again",
+		Long:  "Exit code 1 when it refuses them: then what ran before goes on.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
+			defer cancel()
+			running, err := from.running()
+			if err != nil {
+				return err
+			}
+			if err := running.Reload(ctx); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "reloaded")
+			return nil
+		},
+	}
+	from.register(cmd)
+	return cmd
+}
+
+// running is the sidecar that runs with this configuration.
+func (s *source) running() (*admin.Client, error) {
+	c, err := s.load()
+	if err != nil {
+		return nil, err
+	}
+	if c.Admin.Listen == "" {
+		return nil, fmt.Errorf("there is nobody to ask: admin.listen is off")
+	}
+	token, err := findAdminToken(c.Admin)
+	if err != nil {
+		return nil, fmt.Errorf("no token for the admin listener (is outrider running, as the same user?): %w", err)
+	}
+	return &admin.Client{Address: dialable(c.Admin), Token: token}, nil
+}
+
+// dialable is where the admin listener is reached from this machine.
+func dialable(c config.Admin) string {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil || host != "" && host != "0.0.0.0" && host != "::" {
+		return c.Listen
+	}
+	return net.JoinHostPort("127.0.0.1", port)
+}
+
+func printStatus(out io.Writer, s admin.Status) error {
+	fmt.Fprintf(out, "%s  up %s  clients %d  active %d\n", s.Name, time.Duration(s.Uptime).Round(time.Second), s.Clients, s.Active)
+	if s.Script != nil {
+		fmt.Fprintf(out, "script %s  version %s\n", s.Script.File, s.Script.Version)
+	}
+	fmt.Fprintln(out)
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "CLUSTER\tBACKEND\tSTATE\tREQUESTS\tFAILURES\tRETRIED\tREASON")
+	for _, c := range s.Clusters {
+		for _, b := range c.Backends {
+			fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%s\n", c.Name, b.Name, b.State, b.Requests, b.Failures, b.Retried, b.Reason)
+		}
+	}
+	return table.Flush()
+}
