@@ -4,6 +4,8 @@ import "github.com/dop251/goja"
 
 // absent lists what a JavaScript author may look for and does not find here, with
 // what to use instead.
+//
+//nolint:gochecknoglobals // immutable table
 var absent = map[string]string{
 	"fetch":           "a script cannot do I/O; it decides from req and ctx alone",
 	"XMLHttpRequest":  "a script cannot do I/O; it decides from req and ctx alone",

@@ -3,22 +3,55 @@ package scripting
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"outrider/scripts"
 )
 
+// The benchmarks of Route call it on one goroutine. Medians of four rounds on a
+// virtual machine (2 cores, Linux, x86-64, Go 1.26) that had other work to do, in
+// CPU time of the whole process with garbage collection, per call:
+//
+//	default script        0.73 us    5 allocations   152 B
+//	header read           0.79 us    7               184 B
+//	cookie + hash canary  1.07 us   11               216 B
+//	50-rule chain        11.7  us   54               936 B
+//	list                  0.45 us    2                72 B
+//
+// Two of the allocations are the `req` object of the call; the engine makes one for
+// each method called on a string. Building a runtime takes 0.38 ms and 260 kB.
 func benchmarkRoute(b *testing.B, code, want string, r Request) {
 	s := load(b, code)
 	if d := s.Route(r); d.Cluster != want {
 		b.Fatalf("decision %+v, want %s", d, want)
 	}
 	b.ReportAllocs()
+	began := cpuTime(b)
 	for b.Loop() {
 		if d := s.Route(r); d.Outcome != OK {
 			b.Fatalf("decision %+v", d)
 		}
 	}
+	b.ReportMetric(float64(cpuTime(b)-began)/float64(b.N), "cpu-ns/op")
+}
+
+func TestDefaultScriptAllocatesLittle(t *testing.T) {
+	s, r := load(t, string(scripts.Default)), get("/one/some/page/of/a/site")
+	if got := testing.AllocsPerRun(1000, func() { s.Route(r) }); got > 6 {
+		t.Errorf("%v allocations per call, want at most 6", got)
+	}
+}
+
+// cpuTime is what the process has used so far, garbage collection included. On a
+// machine with other work it tells more than the clock.
+func cpuTime(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 func BenchmarkDefaultScript(b *testing.B) {
@@ -56,4 +89,19 @@ func BenchmarkDefaultScriptInParallel(b *testing.B) {
 			s.Route(r)
 		}
 	})
+}
+
+// What a replacement costs, which a request waits for where no runtime is left.
+func BenchmarkBuildRuntime(b *testing.B) {
+	s := load(b, string(scripts.Default))
+	b.ReportAllocs()
+	for b.Loop() {
+		rt := &runtime{script: s.Script}
+		if err := rt.prepare(); err != nil {
+			b.Fatal(err)
+		}
+		if err := rt.runTopLevel(); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

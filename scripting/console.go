@@ -18,18 +18,18 @@ const (
 
 func (rt *runtime) installConsole() {
 	console := rt.js.NewObject()
-	for name, level := range map[string]logrus.Level{
-		"log": logrus.InfoLevel, "warn": logrus.WarnLevel, "error": logrus.ErrorLevel,
+	for name, write := range map[string]func(logrus.FieldLogger, ...any){
+		"log": logrus.FieldLogger.Info, "warn": logrus.FieldLogger.Warn, "error": logrus.FieldLogger.Error,
 	} {
 		must(console.Set(name, rt.function(name, func(call goja.FunctionCall) goja.Value {
-			rt.print(level, call.Arguments)
+			rt.print(write, call.Arguments)
 			return goja.Undefined()
 		})))
 	}
 	must(rt.js.GlobalObject().DefineDataProperty("console", console, goja.FLAG_TRUE, goja.FLAG_TRUE, goja.FLAG_FALSE))
 }
 
-func (rt *runtime) print(level logrus.Level, values []goja.Value) {
+func (rt *runtime) print(write func(logrus.FieldLogger, ...any), values []goja.Value) {
 	allowed, dropped := rt.script.console.take(time.Now())
 	if !allowed {
 		return
@@ -42,15 +42,7 @@ func (rt *runtime) print(level logrus.Level, values []goja.Value) {
 	if dropped > 0 {
 		log = log.WithField("dropped", dropped)
 	}
-	text := "script says: " + shorten(oneLine(strings.Join(words, " ")), consoleLine)
-	switch level {
-	case logrus.ErrorLevel:
-		log.Error(text)
-	case logrus.WarnLevel:
-		log.Warn(text)
-	default:
-		log.Info(text)
-	}
+	write(log, "script says: "+shorten(oneLine(strings.Join(words, " ")), consoleLine))
 }
 
 // show renders a value for the log: objects as JSON, errors and functions as text.
@@ -59,10 +51,12 @@ func (rt *runtime) show(value goja.Value) string {
 	if !ok || object.ClassName() == "Error" || object.ClassName() == "Function" {
 		return value.String()
 	}
-	if text := rt.toJSON(goja.FunctionCall{Arguments: []goja.Value{value}}); !goja.IsUndefined(text) {
-		return text.String()
+	var text goja.Value
+	thrown := rt.js.Try(func() { text = rt.toJSON(goja.FunctionCall{Arguments: []goja.Value{value}}) })
+	if thrown != nil || goja.IsUndefined(text) { // circular, too large
+		return "[object " + object.ClassName() + "]"
 	}
-	return value.String()
+	return text.String()
 }
 
 // A limiter is a token bucket that counts what it refuses.

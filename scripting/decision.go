@@ -31,6 +31,7 @@ const (
 // An Outcome says how a decision came about; its String is the metric label.
 type Outcome uint8
 
+// The outcomes.
 const (
 	OK             Outcome = iota // the script named a known cluster
 	Default                       // the script returned nothing: default_cluster
@@ -44,6 +45,7 @@ const (
 	Busy                          // no runtime came free in time
 )
 
+//nolint:gochecknoglobals // immutable table
 var outcomeNames = [...]string{
 	OK: "ok", Default: "default", NoRoute: "no_route", Fallback: "fallback", Responded: "respond",
 	UnknownCluster: "unknown_cluster", BadReturn: "bad_return", Exception: "exception", Timeout: "timeout", Busy: "busy",

@@ -14,7 +14,9 @@ const (
 	maxElements = 1_000_000 // elements that a built-in may go through
 	maxArgs     = 65_536    // arguments by apply
 	maxReplaced = 1 << 24   // length of a text times length of its replacement
-	maxJSON     = 200       // nesting of JSON text
+	maxNesting  = 200       // nesting of JSON, and of groups in a regular expression
+	maxNodes    = 100_000   // values in what JSON.stringify writes
+	maxPattern  = 1 << 16   // characters of a regular expression made at run time
 	freeJoin    = 64        // elements that join may join without a look at their sizes
 )
 
@@ -27,6 +29,7 @@ func (rt *runtime) installGuards() {
 	rt.guardApply()
 	rt.guardBuffers()
 	rt.guardJSON()
+	rt.guardRegExps()
 	rt.removeCodeMakers()
 	rt.removeBigInts()
 	rt.installStartsWith()
@@ -77,7 +80,7 @@ func (rt *runtime) guardStrings() {
 	rt.guardString(proto, "concat", func(text goja.String, args []goja.Value) float64 {
 		size := text.Length()
 		for i := range args {
-			args[i] = asText(args[i])
+			args[i] = rt.asText(args[i])
 			size += args[i].(goja.String).Length()
 		}
 		return float64(size)
@@ -86,7 +89,7 @@ func (rt *runtime) guardStrings() {
 		if len(args) < 2 || isFunction(args[1]) {
 			return 0 // a function can be interrupted
 		}
-		args[1] = asText(args[1])
+		args[1] = rt.asText(args[1])
 		return float64(text.Length()) * float64(args[1].(goja.String).Length()) / (maxReplaced / maxText)
 	}
 	rt.guardString(proto, "replace", replace)
@@ -99,18 +102,21 @@ func (rt *runtime) guardString(proto *goja.Object, name string, size func(text g
 			if isNothing(call.This) || len(call.Arguments) == 0 {
 				return original(call)
 			}
-			call.This = asText(call.This)
+			call.This = rt.asText(call.This)
 			rt.limit(size(call.This.(goja.String), call.Arguments), maxText, name+"()")
 			return original(call)
 		}
 	})
 }
 
-func asText(v goja.Value) goja.String {
+func (rt *runtime) asText(v goja.Value) goja.String {
 	if text, ok := v.(goja.String); ok {
 		return text
 	}
-	return v.ToString().(goja.String)
+	if text, ok := v.ToString().(goja.String); ok {
+		return text
+	}
+	return rt.text(v.String()).(goja.String) // ToString leaves numbers as they are
 }
 
 func isFunction(v goja.Value) bool {
@@ -194,7 +200,7 @@ func (rt *runtime) guardJoin(proto *goja.Object) {
 func (rt *runtime) limitJoin(list *goja.Object, length int, separator goja.Value) {
 	size := float64(length)
 	if !goja.IsUndefined(separator) {
-		size *= float64(asText(separator).Length())
+		size *= float64(rt.asText(separator).Length())
 	}
 	rt.limit(size, maxText, "the text of join()")
 	for i := range length {
@@ -226,25 +232,62 @@ func (rt *runtime) guardBuffers() {
 		"ArrayBuffer", "Int8Array", "Uint8Array", "Uint8ClampedArray", "Int16Array", "Uint16Array",
 		"Int32Array", "Uint32Array", "Float32Array", "Float64Array",
 	} {
-		target := rt.global(name)
-		construct, _ := goja.AssertConstructor(target)
-		guarded := rt.js.ToValue(rt.js.NewProxy(target, &goja.ProxyTrapConfig{
-			Construct: func(_ *goja.Object, args []goja.Value, newTarget *goja.Object) *goja.Object {
-				if len(args) > 0 {
-					rt.limit(sizeOf(args[0]), maxElements, "the "+name)
-				}
-				made, err := construct(newTarget, args...)
-				if err != nil {
-					panic(err)
-				}
-				return made
-			},
-		}))
-		rt.redefine(rt.js.GlobalObject(), name, guarded)
-		rt.redefine(target.Get("prototype").(*goja.Object), "constructor", guarded)
+		rt.guardConstructor(name, func(args []goja.Value) {
+			rt.limit(sizeOf(args[0]), maxElements, "the "+name)
+		})
 	}
 }
 
+// guardConstructor puts a check of the arguments before a constructor, also where
+// it is reached through an object's constructor property. With no arguments there
+// is nothing to check.
+func (rt *runtime) guardConstructor(name string, check func(args []goja.Value)) {
+	target := rt.global(name)
+	call := target.Export().(native)
+	construct, _ := goja.AssertConstructor(target)
+	hasInstance := rt.prototype("Function").GetSymbol(goja.SymHasInstance).Export().(native)
+	var guarded *goja.Object
+	instanceOf := rt.function("[Symbol.hasInstance]", func(call goja.FunctionCall) goja.Value {
+		if call.This == guarded { // the engine's instanceof does not look through a proxy
+			call.This = target
+		}
+		return hasInstance(call)
+	})
+	guarded = rt.js.ToValue(rt.js.NewProxy(target, &goja.ProxyTrapConfig{
+		Construct: func(_ *goja.Object, args []goja.Value, newTarget *goja.Object) *goja.Object {
+			if len(args) > 0 {
+				check(args)
+			}
+			if newTarget == guarded {
+				newTarget = target
+			}
+			made, err := construct(newTarget, args...)
+			if err != nil {
+				panic(err)
+			}
+			return made
+		},
+		GetSym: func(_ *goja.Object, symbol *goja.Symbol, _ goja.Value) goja.Value {
+			switch symbol {
+			case goja.SymHasInstance:
+				return instanceOf
+			case goja.SymSpecies:
+				return guarded
+			}
+			return target.GetSymbol(symbol)
+		},
+		Apply: func(_ *goja.Object, this goja.Value, args []goja.Value) goja.Value {
+			if len(args) > 0 {
+				check(args)
+			}
+			return call(goja.FunctionCall{This: this, Arguments: args})
+		},
+	})).(*goja.Object)
+	rt.redefine(rt.js.GlobalObject(), name, guarded)
+	rt.redefine(target.Get("prototype").(*goja.Object), "constructor", guarded)
+}
+
+// sizeOf is what a constructor of a buffer is asked to allocate.
 func sizeOf(v goja.Value) float64 {
 	if _, ok := v.(*goja.Object); ok {
 		return lengthOf(v)
@@ -256,11 +299,18 @@ func (rt *runtime) guardJSON() {
 	rt.wrap(rt.global("JSON"), "parse", func(original native) native {
 		return func(call goja.FunctionCall) goja.Value {
 			if len(call.Arguments) > 0 {
-				text := asText(call.Arguments[0])
+				text := rt.asText(call.Arguments[0])
 				call.Arguments[0] = text
 				rt.limit(float64(text.Length()), maxText, "the text of JSON.parse()")
-				rt.limit(float64(nestingOf(text.String())), maxJSON, "the nesting of JSON.parse()")
+				rt.limit(float64(nestingOf(text.String())), maxNesting, "the nesting of JSON.parse()")
 			}
+			return original(call)
+		}
+	})
+	rt.wrap(rt.global("JSON"), "stringify", func(original native) native {
+		return func(call goja.FunctionCall) goja.Value {
+			w := weighing{rt: rt}
+			w.add(call.Argument(0), 0)
 			return original(call)
 		}
 	})
@@ -281,6 +331,86 @@ func nestingOf(text string) int {
 			depth++
 			deepest = max(deepest, depth)
 		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return deepest
+}
+
+// A weighing goes over what JSON.stringify is to write, before it does: a value
+// that holds another twice, twenty times over, has a million leaves.
+type weighing struct {
+	rt    *runtime
+	nodes int
+	text  int
+}
+
+func (w *weighing) add(value goja.Value, depth int) {
+	w.nodes++
+	w.rt.limit(float64(w.nodes), maxNodes, "the number of values in JSON.stringify()")
+	if text, ok := value.(goja.String); ok {
+		w.text += text.Length()
+		w.rt.limit(float64(w.text), maxText, "the text of JSON.stringify()")
+		return
+	}
+	object, ok := value.(*goja.Object)
+	if !ok {
+		return
+	}
+	w.rt.limit(float64(depth), maxNesting, "the nesting of JSON.stringify()")
+	if object.ClassName() == "Array" {
+		w.rt.limit(lengthOf(object), maxNodes, "the array in JSON.stringify()")
+	}
+	for _, key := range object.Keys() {
+		w.text += len(key)
+		w.add(object.Get(key), depth+1)
+	}
+}
+
+// guardRegExps limits the regular expressions made at run time; tooDeep sees to
+// the literals.
+func (rt *runtime) guardRegExps() {
+	check := func(args []goja.Value) {
+		if object, ok := args[0].(*goja.Object); ok && object.ClassName() == "RegExp" {
+			return
+		}
+		if goja.IsUndefined(args[0]) {
+			return
+		}
+		text := rt.asText(args[0])
+		args[0] = text
+		rt.limit(float64(text.Length()), maxPattern, "the regular expression")
+		rt.limit(float64(groupsIn(text.String())), maxNesting, "the nesting of the regular expression")
+	}
+	rt.guardConstructor("RegExp", check)
+	for _, name := range []string{"match", "matchAll", "search"} {
+		rt.wrap(rt.prototype("String"), name, func(original native) native {
+			return func(call goja.FunctionCall) goja.Value {
+				if pattern, ok := call.Argument(0).(goja.String); ok {
+					check([]goja.Value{pattern})
+				}
+				return original(call)
+			}
+		})
+	}
+}
+
+// groupsIn is how deep the groups of a regular expression nest.
+func groupsIn(pattern string) int {
+	depth, deepest := 0, 0
+	class := false
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case c == '\\':
+			i++
+		case class:
+			class = c != ']'
+		case c == '[':
+			class = true
+		case c == '(':
+			depth++
+			deepest = max(deepest, depth)
+		case c == ')':
 			depth--
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dlclark/regexp2/v2"
 	"github.com/sirupsen/logrus"
 	"github.com/sirupsen/logrus/hooks/test"
 	"go.uber.org/goleak"
@@ -21,7 +20,7 @@ func TestMain(m *testing.M) {
 	if err := limitRegexps(deadline); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(int) { regexp2.StopTimeoutClock() }))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/dlclark/regexp2/v2.runClock"))
 }
 
 // A req is a Request made of plain values.
@@ -94,7 +93,7 @@ func (f *fleet) Health(name string) (healthy, total int, ok bool) {
 	return healthy, 2, ok
 }
 
-// A bench is a loaded script with what surrounds it.
+// A rig is a loaded script with what surrounds it.
 type rig struct {
 	*Script
 	fleet *fleet
@@ -139,7 +138,7 @@ func (r *rig) messages() string {
 	return b.String()
 }
 
-// value routes a request and gives what a script answered as text, by respond.
+// eval routes a request and gives the body that the script answered.
 func (r *rig) eval(t testing.TB, request Request) string {
 	t.Helper()
 	d := r.Route(request)

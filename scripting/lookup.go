@@ -16,6 +16,7 @@ const (
 	lookupKinds
 )
 
+//nolint:gochecknoglobals // immutable table
 var lookupNames = [...]string{headers: "headers", query: "query", cookies: "cookies"}
 
 // A known is a header that the script has asked for; nil: the request has none.

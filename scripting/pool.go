@@ -1,7 +1,6 @@
 package scripting
 
 import (
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -138,14 +137,11 @@ func (s *Script) buildWorkers() error {
 	return nil
 }
 
-var errNeverEnds = errors.New("the top level of the script is in a built-in that does not end")
-
 // build fills an empty slot with a new runtime, on a goroutine of its own: the
-// top level of the script may be slow or hang. It is a call like any other to the
-// watchdog. Nil if the slot is not empty. The outcome goes to rt.built.
+// top level of the script may be slow or hang. To the watchdog the top level is a
+// call like any other. Nil if the slot is not empty. The outcome goes to rt.built.
 func (s *Script) build(slot int) *runtime {
 	rt := &runtime{script: s, slot: slot, built: make(chan error, 1)}
-	rt.ticket.begin()
 	if !s.pool.slots[slot].CompareAndSwap(nil, rt) {
 		return nil
 	}
@@ -157,7 +153,11 @@ func (s *Script) build(slot int) *runtime {
 }
 
 func (s *Script) finishBuild(rt *runtime) {
-	err := rt.start()
+	err := rt.prepare()
+	rt.ticket.open()
+	if err == nil {
+		err = rt.runTopLevel()
+	}
 	switch {
 	case err == nil && rt.ticket.end():
 	case rt.ticket.retire():

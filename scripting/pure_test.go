@@ -125,7 +125,7 @@ func FuzzSourceNeverHarmsTheParser(f *testing.F) {
 	for _, seed := range []string{"function route() { return `a${1}` }", "a/b/c", "/[/]/", "'", "`${`", "//x\n/*", "}}}}", "x = a\n/re/.test()"} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, code string) {
+	f.Fuzz(func(_ *testing.T, code string) {
 		s, err := newSource(Source{Name: "fuzz.js", Code: []byte(code)})
 		if err != nil {
 			_ = err.Error()

@@ -39,6 +39,7 @@ const (
 	propertyCount
 )
 
+//nolint:gochecknoglobals // immutable table
 var propertyNames = [...]string{
 	propMethod: "method", propPath: "path", propCleanPath: "cleanPath", propURL: "url", propHost: "host",
 	propScheme: "scheme", propIP: "ip", propID: "id", propListener: "listener",

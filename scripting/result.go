@@ -99,6 +99,8 @@ func (rt *runtime) toList(list *goja.Object) Decision {
 }
 
 // Keys of a returned object.
+//
+//nolint:gochecknoglobals // immutable tables
 var (
 	decisionKeys = []string{"cluster", "rule", "respond"}
 	laterKeys    = []string{"requestHeaders", "responseHeaders", "path", "hashKey", "timeout"}
@@ -265,6 +267,7 @@ func checkHeader(name, value string) error {
 	return nil
 }
 
+//nolint:gochecknoglobals // immutable table
 var connectionHeaders = []string{"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect", "keep-alive"}
 
 func isTokenChar(c rune) bool {

@@ -3,8 +3,6 @@ package scripting
 import (
 	"strings"
 	"testing"
-
-	"github.com/sirupsen/logrus"
 )
 
 func onErrorTwo(o *Options)    { o.OnError = "two" }
@@ -177,7 +175,7 @@ func TestUnknownClusterIsLoggedOncePerNameAndMinute(t *testing.T) {
 	if got := len(s.logs.AllEntries()); got != 4 {
 		t.Errorf("%d lines, want one per name:\n%s", got, s.messages())
 	}
-	if level := s.logs.LastEntry().Level; level != logrus.WarnLevel {
+	if level := s.logs.LastEntry().Level.String(); level != "warning" {
 		t.Errorf("logged at %s", level)
 	}
 }
@@ -277,11 +275,19 @@ function route(req) {
   Promise.resolve().then(() => { ran++; });
   (async () => { await null; ran++; })();
   return {respond: {status: 200, body: String(ran)}};
-}`, func(o *Options) { o.Workers = 1 })
+}`, oneWorker)
 	for range 20 {
 		if got := s.eval(t, get("/")); got != "0" {
 			t.Fatalf("%s callbacks ran", got)
 		}
+	}
+	rt := s.acquire()
+	if _, err := rt.js.RunProgram(rt.script.empty); err != nil { // would run what is left in the queue
+		t.Error(err)
+	}
+	s.release(rt)
+	if got := s.eval(t, get("/")); got != "0" {
+		t.Errorf("%s callbacks were kept", got)
 	}
 }
 

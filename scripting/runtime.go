@@ -39,32 +39,40 @@ type runtime struct {
 	yes, no    goja.Value
 }
 
-// start builds the world and runs the script's top level in it.
-func (rt *runtime) start() (err error) {
-	defer func() {
-		if x := recover(); x != nil {
-			err = rt.loadError(x)
-		}
-	}()
+// prepare builds the world, without the script.
+func (rt *runtime) prepare() (err error) {
+	defer rt.recoverLoad(&err)
 	rt.js = goja.New()
 	rt.js.SetMaxCallStackSize(maxCallStack)
 	rt.js.SetTimeSource(rt.clock)
 	rt.js.SetAsyncContextTracker(&rt.jobs)
 	rt.freezer = rt.builtin("Object", "freeze")
-	rt.toJSON = rt.builtin("JSON", "stringify")
 	rt.rangeError = rt.global("RangeError")
 	rt.yes, rt.no = rt.js.ToValue(true), rt.js.ToValue(false)
 	rt.installGuards()
+	rt.toJSON = rt.builtin("JSON", "stringify")
 	rt.installAbsent()
 	rt.installConsole()
 	rt.installRequest()
 	rt.args[1] = rt.newContext()
+	return nil
+}
+
+// runTopLevel runs the script once, which defines its route.
+func (rt *runtime) runTopLevel() (err error) {
+	defer rt.recoverLoad(&err)
 	if _, err := rt.js.RunProgram(rt.script.program); err != nil {
 		return rt.loadError(err)
 	}
 	rt.now = time.Time{}
 	rt.route, err = rt.script.findRoute(rt)
 	return err
+}
+
+func (rt *runtime) recoverLoad(err *error) {
+	if x := recover(); x != nil {
+		*err = rt.loadError(x)
+	}
 }
 
 // call routes one request: it runs the script and reads what it returned, all
@@ -83,8 +91,7 @@ func (rt *runtime) call(r Request) (decision Decision) {
 	return rt.decide(rt.route(goja.FunctionCall{This: goja.Undefined(), Arguments: rt.args[:]}))
 }
 
-// builtin is a function of a global object of the fresh engine, before the script
-// could change it.
+// builtin is a function of a global object, taken before the script can change it.
 func (rt *runtime) builtin(object, name string) native {
 	return rt.js.GlobalObject().Get(object).(*goja.Object).Get(name).Export().(native)
 }

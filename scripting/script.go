@@ -109,7 +109,7 @@ func Load(src Source, opts Options) (*Script, error) {
 		notices: newNotices(),
 		console: newLimiter(consoleRate, consoleBurst),
 	}
-	s.log = opts.Log.WithFields(logrus.Fields{"script": src.Name, "version": s.Version()})
+	s.log = opts.Log.WithFields(logrus.Fields{"script": code.name, "version": s.Version()})
 	s.pool.init(opts.Workers)
 	s.watchdog.init(opts.Timeout, len(s.pool.slots))
 	if err := s.buildWorkers(); err != nil {

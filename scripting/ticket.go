@@ -6,6 +6,7 @@ import "sync/atomic"
 // nobody. It is one word, a call's number above a phase, and every step is one
 // compare-and-swap, so exactly one side wins each of them:
 //
+//	preparing -> running                         built, now running the script's top level
 //	idle -> running -> idle                      the call ended in time
 //	        running -> interrupted -> retired    the watchdog won; the call ended after that
 //	        running -> interrupted -> abandoned  the call did not end; the watchdog gave the runtime up
@@ -21,7 +22,8 @@ type ticket struct{ state atomic.Uint64 }
 type phase uint64
 
 const (
-	idle phase = iota
+	preparing phase = iota
+	idle
 	running
 	interrupted
 	abandoned
@@ -34,6 +36,10 @@ const (
 func phaseOf(state uint64) phase { return phase(state & phaseMask) }
 
 func with(state uint64, p phase) uint64 { return state&^phaseMask | uint64(p) }
+
+// open ends the preparation; the first call, which runs the top level, begins. What
+// was prepared is visible to whoever sees the ticket running.
+func (t *ticket) open() { t.state.Store(1<<phaseBits | uint64(running)) }
 
 // begin takes an idle runtime for one call.
 func (t *ticket) begin() bool {
@@ -70,5 +76,5 @@ func (t *ticket) move(seen uint64, to phase) bool {
 // live reports whether a call owns the runtime and has not lost it to the watchdog.
 func (t *ticket) live() bool { return phaseOf(t.state.Load()) == running }
 
-// isBuild reports whether the runtime's first call, which builds it, is meant.
+// isBuild reports whether the runtime's first call is meant, the top level.
 func isBuild(state uint64) bool { return state>>phaseBits == 1 }

@@ -52,8 +52,8 @@ func (s *Script) patrol() {
 	ticker := time.NewTicker(s.watchdog.tick)
 	defer ticker.Stop()
 	for quiet := 0; ; quiet++ {
-		now := <-ticker.C
-		busy, called := s.look(now)
+		<-ticker.C // its time may be old: a call must never seem older than it is
+		busy, called := s.look(time.Now())
 		if busy || called {
 			quiet = 0
 		}
@@ -126,7 +126,7 @@ func (s *Script) giveUp(rt *runtime, state uint64) {
 	}
 	if isBuild(state) {
 		s.pool.slots[rt.slot].Store(nil)
-		s.built(rt, errNeverEnds)
+		s.built(rt, s.source.fault(position{}, "the top level of the script is in a built-in that does not end"))
 		return
 	}
 	s.replace(rt)

@@ -1,20 +1,21 @@
-// Package scripts holds the routing scripts that come with Outrider.
+// Package scripts holds what comes with Outrider for the writers of routing
+// scripts: the built-in rule, the types for editors, a guide and examples.
 package scripts
 
 import "embed"
 
-// Files are the default rule (default.js), the type declarations
-// (outrider.d.ts), README.md and the examples.
-//
-//go:embed default.js outrider.d.ts README.md examples/*.js
-var Files embed.FS
-
-// Default is the built-in rule as JavaScript.
+// Default is the built-in rule, default.js.
 //
 //go:embed default.js
 var Default []byte
 
-// Types are the TypeScript declarations of the API, for editors.
+// Types are the declarations of the scripting API, outrider.d.ts.
 //
 //go:embed outrider.d.ts
 var Types []byte
+
+// Files holds everything by its path: default.js, outrider.d.ts, README.md and
+// examples/*.js.
+//
+//go:embed default.js outrider.d.ts README.md examples/*.js
+var Files embed.FS

@@ -40,9 +40,9 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, log logrus.Fiel
 		}
 		return fmt.Errorf("serve on %s: %w", ln.Addr(), err)
 	case <-ctx.Done():
-		end(server, log)
+		finish(server, log)
 		<-ended
-		_ = server.Close() // a connection that Shutdown did not see come
+		_ = server.Close() // what did not finish, and what came too late for Shutdown to see
 		return nil
 	}
 }
@@ -86,13 +86,12 @@ func count(open *sync.WaitGroup) func(net.Conn, http.ConnState) {
 	}
 }
 
-// end stops accepting, lets requests finish, and cuts off those that do not.
-func end(server *http.Server, log logrus.FieldLogger) {
+// finish stops accepting and gives the requests that run time to end.
+func finish(server *http.Server, log logrus.FieldLogger) {
 	soon, cancel := context.WithTimeout(context.Background(), endGrace)
 	defer cancel()
 	if err := server.Shutdown(soon); err != nil {
-		log.WithError(err).Debug("admin: connections that did not end in time were closed")
-		_ = server.Close()
+		log.WithError(err).Debug("admin: connections that did not end in time are closed")
 	}
 }
 

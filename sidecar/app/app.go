@@ -191,7 +191,7 @@ func (a *App) drain() {
 	if a.proxy.Clients() > 0 {
 		a.awaitIdle(shutdown.Drain)
 	}
-	a.closeListeners()
+	a.proxy.StopAccepting()
 	ctx, cancel := context.WithTimeout(context.Background(), shutdown.Grace)
 	defer cancel()
 	a.proxy.Shutdown(ctx)

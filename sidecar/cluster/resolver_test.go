@@ -375,6 +375,44 @@ func TestAKickAsksAtOnceButNotMoreThanOnceASecond(t *testing.T) {
 	})
 }
 
+func TestAKickNeverPostpones(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		r := resolve(t, lookup(func(context.Context, string, string) ([]netip.Addr, error) {
+			asked.Add(1)
+			return []netip.Addr{netip.MustParseAddr("10.0.0.1")}, nil
+		}), every(100*time.Millisecond, "app.test:80"))
+		for range 1000 {
+			r.Kick("app.test:80")
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := asked.Load(); n < 99 {
+			t.Errorf("asked %d times in 10 s, want every 100ms", n)
+		}
+	})
+}
+
+func TestAnotherFamilyIsAskedForAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := resolve(t, lookup(func(_ context.Context, network, _ string) ([]netip.Addr, error) {
+			if network == "ip6" {
+				return []netip.Addr{netip.MustParseAddr("fd00::1")}, nil
+			}
+			return []netip.Addr{netip.MustParseAddr("10.0.0.1")}, nil
+		}), every(time.Hour, "app.test:80"))
+		synctest.Wait()
+		names := every(time.Hour, "app.test:80")
+		names.Family = IPv6
+		if err := r.Set(names); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if now := r.now(); !slices.Equal(now, []string{"[fd00::1]:80"}) {
+			t.Errorf("members %v, want the other family's", now)
+		}
+	})
+}
+
 func TestAReloadLeavesNoGapAndAsksOnlyForWhatIsNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := map[string]int{}

@@ -81,7 +81,7 @@ func (s *sequence) pick(turn uint64, tried *Tried) *Backend {
 		return nil
 	}
 	at := int(turn % uint64(len(s.turns)))
-	if b := s.turns[at]; true {
+	if b := s.turns[at]; !tried.Has(b) {
 		return b
 	}
 	return s.after(at, tried)

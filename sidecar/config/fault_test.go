@@ -152,6 +152,8 @@ func TestCrossReferencesAreChecked(t *testing.T) {
 		{"same port", clusterOne("listen: \":6190\"\n"), `outrider.yaml:4:1: listen: :6190 is taken by status.listen (:6190); choose another port`},
 		{"same address", clusterOne("listen: [{ address: \":81\" }, { name: b, address: \"127.0.0.1:81\" }]\n"),
 			`outrider.yaml:4:41: listen[1].address: 127.0.0.1:81 is taken by listen[0].address (:81); choose another port`},
+		{"same address, the wide one last", clusterOne("listen: [{ address: \"127.0.0.1:81\" }, { name: b, address: \":81\" }]\n"),
+			`outrider.yaml:4:50: listen[1].address: :81 is taken by listen[0].address (127.0.0.1:81); choose another port`},
 		{"same name", clusterOne("listen: [{ address: \":81\" }, { address: \":82\" }]\n"),
 			`outrider.yaml:4:30: listen[1].name: two listeners are called "main"; give each a name of its own`},
 		{"loop", "clusters: { one: { backends: [\"localhost:6188\"] } }\n",

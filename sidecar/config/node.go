@@ -88,10 +88,7 @@ func (n *node) set(key string, value *node) {
 // section is the mapping under key, made when there is none; a scalar there is replaced.
 func (n *node) section(key string, at position) *node {
 	if sub := n.get(key); sub != nil && sub.kind == kindMapping {
-		own := *sub // an alias shares its node with the anchor: changing one must not change the other
-		own.entries = append([]entry(nil), sub.entries...)
-		n.set(key, &own)
-		return &own
+		return sub
 	}
 	sub := &node{kind: kindMapping, at: at}
 	n.set(key, sub)

@@ -197,7 +197,7 @@ func (y *yamlText) syntaxHint(line int) string {
 // build converts the library's tree. depth counts levels, to end aliases that hold themselves.
 func (y *yamlText) build(n ast.Node, depth int) *node {
 	y.nodes++
-	if depth > maxDepth {
+	if y.nodes > maxNodes || depth > maxDepth {
 		if !y.full {
 			y.add(n, "nested too deeply, or aliases that grow without end")
 		}
@@ -293,6 +293,7 @@ func (y *yamlText) anchor(a *ast.AnchorNode, depth int) *node {
 	return value
 }
 
+// alias builds the anchor's value anew: two places must not share a node, since a variable may change one of them.
 func (y *yamlText) alias(a *ast.AliasNode, depth int) *node {
 	name := a.Value.GetToken().Value
 	target, ok := y.anchors[name]

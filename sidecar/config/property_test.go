@@ -208,6 +208,7 @@ func TestTheSchemaRefusesWhatLoadRefusesByForm(t *testing.T) {
 		"clusters: { One: { backends: [\"a:1\"] } }", "clusters: { fail: { backends: [\"a:1\"] } }", "clusters: { one: { backends: [{ weight: 1 }] } }",
 		"clusters: { one: { backends: [\"a:1\"], check: { type: exec } } }", "clusters: { one: { backends: [\"a:1\"], check: off } }",
 		"clusters: { one: { backends: [\"a:1\"], retries: \"2\" } }", "clusters: { one: { backends: [\"a:1\"], check: { interval: 5 } } }",
+		"clusters: { one: { backends: [\"a:1\"], check: { type: http, status: 600 } } }",
 		"gossip: {}", "script: x.js", "shutdown: { drain: soon }", "clusters: { one: { backends: [\"a:1\"], tls: maybe } }",
 	} {
 		var doc any

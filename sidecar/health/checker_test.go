@@ -264,6 +264,8 @@ func TestHTTPCheck(t *testing.T) {
 		{"unasked upgrade", HTTP{}, answering(t, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n").addr(), ample, "status 101"},
 		{"body", HTTP{BodyMatch: "all: well"}, answering(t, fine).addr(), ample, ""},
 		{"body in chunks that never end", HTTP{BodyMatch: "all: well"}, trickle.addr(), ample, ""},
+		{"body that never ends and nobody asked for", HTTP{}, trickle.addr(), ample, ""},
+		{"body at its far end", HTTP{BodyMatch: "ready"}, answering(t, "HTTP/1.1 200 OK\r\n\r\n"+strings.Repeat("x", 60<<10)+"ready").addr(), ample, ""},
 		{"other body", HTTP{BodyMatch: "ready"}, answering(t, fine).addr(), ample, `body does not contain "ready"`},
 		{"endless body", HTTP{BodyMatch: "ready"}, endless.addr(), ample, `body does not contain "ready"`},
 		{"endless body that nobody asked for", HTTP{}, endless.addr(), ample, ""},
@@ -318,17 +320,18 @@ func TestHTTPCheckOverTLS(t *testing.T) {
 }
 
 func TestACancelledCheckIsNoEvidence(t *testing.T) {
-	for _, c := range []Checker{TCP{Expect: "x"}, TLS{}, HTTP{}} {
+	for _, c := range []Checker{TCP{Send: "x", Expect: "x"}, TLS{}, HTTP{}} {
 		ctx, cancel := context.WithCancel(t.Context())
-		accepted := make(chan struct{}, 1)
+		heard := make(chan struct{}, 1) // something, so that it is past the dial
 		s := serve(t, func(conn net.Conn) {
-			accepted <- struct{}{}
+			_, _ = conn.Read(make([]byte, 1))
+			heard <- struct{}{}
 			_, _ = io.Copy(io.Discard, conn)
 		})
 		result := make(chan error, 1)
 		var checking sync.WaitGroup
 		checking.Go(func() { result <- c.Check(ctx, s.addr()) })
-		<-accepted
+		<-heard
 		cancel()
 		if err := <-result; err == nil || !Local(err) {
 			t.Errorf("%T: %v, want an error that is no evidence", c, err)

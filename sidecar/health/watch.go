@@ -191,15 +191,15 @@ func (w *watch) take(ev Evidence, now time.Time) {
 
 // settle brings the state up to the verdict and tells what changed.
 func (w *watch) settle(reason string, now time.Time) (Change, bool) {
-	verdict := verdict(w.streak, w.peers)
-	if verdict == w.state {
+	to := verdict(w.streak, w.peers)
+	if to == w.state {
 		return Change{}, false
 	}
-	if verdict != Up {
+	if to != Up {
 		reason = w.bad.String()
 	}
-	c := Change{w.target.Key, w.target.Name, w.state, verdict, reason, now.Sub(w.since)}
-	w.state, w.since = verdict, now
+	c := Change{w.target.Key, w.target.Name, w.state, to, reason, now.Sub(w.since)}
+	w.state, w.since = to, now
 	return c, true
 }
 

@@ -34,7 +34,7 @@ func TestNothingIsAllocatedInSteadyState(t *testing.T) {
 		"request in pieces": func() {
 			req.Reset()
 			for end := range len(request) {
-				if done, err := req.Parse(request[:end], limits); done || err != nil {
+				if done, err := req.Parse(request[:end], limits()); done || err != nil {
 					t.Fatal(done, err)
 				}
 			}
@@ -67,7 +67,7 @@ type head interface {
 }
 
 func mustParse(tb testing.TB, h head, buf []byte) {
-	if done, err := h.Parse(buf, limits); !done || err != nil {
+	if done, err := h.Parse(buf, limits()); !done || err != nil {
 		tb.Fatal(done, err)
 	}
 }

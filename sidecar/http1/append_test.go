@@ -47,7 +47,7 @@ func TestTokensAndValuesAreThoseOfTheRFC(t *testing.T) {
 		}
 		for _, value := range []string{one, "1234567" + one + "9", strings.Repeat("x", 20) + one} {
 			var r http1.Response
-			_, err := r.Parse([]byte("HTTP/1.1 200 OK\r\nX: "+value+"\r\n"), limits)
+			_, err := r.Parse([]byte("HTTP/1.1 200 OK\r\nX: "+value+"\r\n"), limits())
 			want := c == '\t' || c >= ' ' && c != 0x7f // RFC 9110, 5.5
 			if got := http1.IsValue(value); got != want || (err == nil) != want {
 				t.Errorf("%q is a value: %v when written, %v when read", value, got, err == nil)

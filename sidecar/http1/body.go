@@ -1,7 +1,5 @@
 package http1
 
-import "bytes"
-
 // Body takes a body out of the bytes of a connection. The zero value is a body
 // that has ended.
 type Body struct {
@@ -107,8 +105,14 @@ func (b *Body) nextChunk(buf []byte) (data []byte, n int, err error) {
 		case atDataEnd:
 			took, err = b.dataEnd(rest)
 		case atTrailer:
-			if n > 0 && !bytes.HasPrefix(rest, []byte("\r\n")) {
-				return data, n, nil // its spans want to begin at the start of buf
+			if n > 0 {
+				// Only an empty section needs no spans, which want to begin at
+				// the start of buf.
+				if len(rest) >= 2 && rest[0] == '\r' && rest[1] == '\n' {
+					b.state = ended
+					n += 2
+				}
+				return data, n, nil
 			}
 			took, err = b.trailer(rest)
 		}

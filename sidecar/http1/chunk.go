@@ -17,7 +17,11 @@ const (
 // dropped: they are for the next hop alone, and nobody knows one.
 func (b *Body) sizeLine(buf []byte) (int, error) {
 	buf = buf[:min(len(buf), maxSizeLine)]
-	digits := classEnd(buf, 0, isHex)
+	size, digits := int64(0), 0
+	for digits < len(buf) && classes[buf[digits]]&isHex != 0 {
+		size = size<<4 | int64(unhex(buf[digits]))
+		digits++
+	}
 	switch {
 	case digits > maxSizeDigits:
 		return 0, ErrChunkSize
@@ -26,19 +30,16 @@ func (b *Body) sizeLine(buf []byte) (int, error) {
 	case digits == 0 || buf[digits] != ';' && buf[digits] != '\r':
 		return 0, ErrChunkSize
 	}
-	end := valueEnd(buf, digits)
-	next, err := lineEnd(buf, end, ErrChunkExtension)
-	switch {
-	case err != nil:
-		return 0, ErrChunkExtension
-	case next == 0 && len(buf) == maxSizeLine:
-		return 0, ErrChunkExtension
-	case next == 0:
-		return 0, nil
+	end := digits
+	if buf[end] == ';' {
+		end = valueEnd(buf, end)
 	}
-	size := int64(0)
-	for _, c := range buf[:digits] {
-		size = size<<4 | int64(unhex(c))
+	next, err := lineEnd(buf, end, ErrChunkExtension)
+	if err != nil || next == 0 && len(buf) == maxSizeLine {
+		return 0, ErrChunkExtension
+	}
+	if next == 0 {
+		return 0, nil
 	}
 	if !b.noteOverhead(end, size) {
 		return 0, ErrChunkExtension

@@ -31,6 +31,7 @@ var (
 	ErrTrace        = &Error{http.StatusMethodNotAllowed, "TRACE is not served"}
 	ErrHeadTooLarge = &Error{http.StatusRequestHeaderFieldsTooLarge, "the head is larger than this server allows"}
 	ErrTooMany      = &Error{http.StatusRequestHeaderFieldsTooLarge, "the head has more fields than this server allows"}
+	ErrConnection   = &Error{http.StatusRequestHeaderFieldsTooLarge, "the Connection fields name more than makes sense (RFC 9110, 7.6.1)"}
 	ErrFold         = bad("a field line begins with a blank: line folding is obsolete (RFC 9112, 5.2)")
 	ErrFieldName    = bad("a field name is not a token directly followed by a colon (RFC 9112, 5.1)")
 	ErrFieldValue   = bad("a field value has a control character (RFC 9110, 5.5)")

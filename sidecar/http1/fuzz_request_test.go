@@ -98,7 +98,7 @@ func compareRequest(t *testing.T, raw []byte) {
 		sameRequestInPieces(t, raw)
 	}
 	var ours http1.Request
-	done, err := ours.Parse(raw, limits)
+	done, err := ours.Parse(raw, limits())
 	if err != nil {
 		return // refusing is always allowed
 	}
@@ -150,7 +150,7 @@ func TestEveryExcuseIsNeeded(t *testing.T) {
 	for _, trick := range requestTricks() {
 		raw := []byte(trick)
 		var ours http1.Request
-		done, err := ours.Parse(raw, limits)
+		done, err := ours.Parse(raw, limits())
 		if _, theirErr := http.ReadRequest(newReader(raw).Reader); !done || err != nil || theirErr == nil {
 			continue
 		}

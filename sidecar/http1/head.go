@@ -8,6 +8,10 @@ type Limits struct {
 	Fields int // field lines
 }
 
+// maxOptions bounds the Connection fields, in bytes: each field of the head has
+// to be looked up in them.
+const maxOptions = 1 << 10
+
 // Head is what request and response heads have in common. Its spans point into
 // the buffer that was given to Parse.
 type Head struct {
@@ -21,6 +25,7 @@ type Head struct {
 	Nominates bool
 
 	lines    lines
+	options  int   // bytes of all Connection fields
 	started  bool  // the first line was read
 	length   int64 // what Content-Length says
 	declared bool  // there is a Content-Length
@@ -112,7 +117,7 @@ func (h *Head) note(buf []byte, f Field) error {
 	case TransferEncoding:
 		return h.noteTransferEncoding(f.Value.Of(buf))
 	case Connection:
-		h.noteConnection(f.Value.Of(buf))
+		return h.noteConnection(f.Value.Of(buf))
 	}
 	return nil
 }
@@ -142,7 +147,10 @@ func (h *Head) noteTransferEncoding(value []byte) error {
 	return nil
 }
 
-func (h *Head) noteConnection(value []byte) {
+func (h *Head) noteConnection(value []byte) error {
+	if h.options += len(value); h.options > maxOptions {
+		return ErrConnection
+	}
 	for token := range Tokens(value) {
 		switch {
 		case EqualFold(token, "close"):
@@ -155,6 +163,7 @@ func (h *Head) noteConnection(value []byte) {
 			h.Nominates = true
 		}
 	}
+	return nil
 }
 
 // Persistent tells whether the sender wants the connection to stay open after

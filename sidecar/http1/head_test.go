@@ -51,11 +51,11 @@ func sameInPieces(t rapid.TB, raw []byte) (request, response outcome) {
 func sameRequestInPieces(t rapid.TB, raw []byte) outcome {
 	t.Helper()
 	var whole, pieces http1.Request
-	done, err := whole.Parse(raw, limits)
+	done, err := whole.Parse(raw, limits())
 	atOnce := requestOutcome(&whole, done, err, raw)
 	for end := range len(raw) + 1 {
 		buf := append([]byte(nil), raw[:end]...)
-		if done, err = pieces.Parse(buf, limits); done || err != nil {
+		if done, err = pieces.Parse(buf, limits()); done || err != nil {
 			break
 		}
 	}
@@ -68,11 +68,11 @@ func sameRequestInPieces(t rapid.TB, raw []byte) outcome {
 func sameResponseInPieces(t rapid.TB, raw []byte) outcome {
 	t.Helper()
 	var whole, pieces http1.Response
-	done, err := whole.Parse(raw, limits)
+	done, err := whole.Parse(raw, limits())
 	atOnce := responseOutcome(&whole, done, err, raw)
 	for end := range len(raw) + 1 {
 		buf := append([]byte(nil), raw[:end]...)
-		if done, err = pieces.Parse(buf, limits); done || err != nil {
+		if done, err = pieces.Parse(buf, limits()); done || err != nil {
 			break
 		}
 	}
@@ -111,7 +111,7 @@ func TestEveryPrefixOfARequestIsIncomplete(t *testing.T) {
 			" HTTP/1.1\r\nHost: a\r\n" + headFields(t) + "\r\n"
 		for end := range len(raw) {
 			var r http1.Request
-			if done, err := r.Parse([]byte(raw[:end]), limits); done || err != nil {
+			if done, err := r.Parse([]byte(raw[:end]), limits()); done || err != nil {
 				t.Fatalf("%q: done %v, %v", raw[:end], done, err)
 			}
 		}
@@ -126,7 +126,7 @@ func TestEveryPrefixOfAResponseIsIncomplete(t *testing.T) {
 		raw := rapid.StringMatching("HTTP/1[.]1 [1-5][0-9]{2}( [\t -~\u0080-\u00ff]{0,20})?\r\n").Draw(t, "line") + headFields(t) + "\r\n"
 		for end := range len(raw) {
 			var r http1.Response
-			if done, err := r.Parse([]byte(raw[:end]), limits); done || err != nil {
+			if done, err := r.Parse([]byte(raw[:end]), limits()); done || err != nil {
 				t.Fatalf("%q: done %v, %v", raw[:end], done, err)
 			}
 		}

@@ -12,11 +12,7 @@ type lines struct {
 
 // stalled tells whether the line at hand still has no end.
 func (l *lines) stalled(buf []byte) bool {
-	if l.seen <= l.at || bytes.IndexByte(buf[l.seen:], '\n') >= 0 {
-		return false
-	}
-	l.seen = len(buf)
-	return true
+	return l.seen > l.at && bytes.IndexByte(buf[l.seen:], '\n') < 0
 }
 
 // stop settles what comes of a line that could not be read: its fault, but only

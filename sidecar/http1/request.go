@@ -242,12 +242,20 @@ func (r *Request) Via(buf []byte, name string) bool {
 			continue
 		}
 		for hop := range Tokens(f.Value.Of(buf)) {
-			if _, by, ok := bytes.Cut(hop, []byte(" ")); ok {
-				if by, _, _ = bytes.Cut(trim(by), []byte(" ")); string(by) == name {
-					return true
-				}
+			_, by := cutBlank(hop) // behind the protocol
+			if by, _ = cutBlank(by); len(by) > 0 && string(by) == name {
+				return true
 			}
 		}
 	}
 	return false
+}
+
+// cutBlank splits at the first blank, and drops those that follow it.
+func cutBlank(b []byte) (before, after []byte) {
+	i := bytes.IndexAny(b, " \t")
+	if i < 0 {
+		return b, nil
+	}
+	return b[:i], trim(b[i:])
 }

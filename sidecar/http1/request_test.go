@@ -8,7 +8,7 @@ import (
 	"outrider/sidecar/http1"
 )
 
-var limits = http1.Limits{Head: 64 << 10, Fields: 128} //nolint:gochecknoglobals // a constant
+func limits() http1.Limits { return http1.Limits{Head: 64 << 10, Fields: 128} }
 
 // requestHead is what a request head means, spelled out.
 type requestHead struct {
@@ -93,6 +93,9 @@ func TestRequestHeadsMeanWhatTheySay(t *testing.T) {
 		{"nominated fields", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nConnection: x-a\r\n\r\n", get(func(h *requestHead) {
 			h.closes, h.nominates = true, true
 		})},
+		{"as many connection options as can be", "GET / HTTP/1.1\r\nHost: a\r\nConnection: " + strings.Repeat("a,", 511) + "\r\nConnection: ,a\r\n\r\n", get(func(h *requestHead) {
+			h.nominates = true
+		})},
 		{"a length", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", get(func(h *requestHead) { h.framing = length(5) })},
 		{"a length of zero", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", get(func(h *requestHead) {
 			h.framing = http1.Framing{Declared: true}
@@ -113,7 +116,7 @@ func TestRequestHeadsMeanWhatTheySay(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			var r http1.Request
 			buf := []byte(row.raw + "what follows")
-			done, err := r.Parse(buf, limits)
+			done, err := r.Parse(buf, limits())
 			if !done || err != nil {
 				t.Fatalf("done %v, %v", done, err)
 			}
@@ -131,7 +134,7 @@ func refuses(t *testing.T, raw string, want error) {
 	t.Helper()
 	var r http1.Request
 	for range 2 { // asking again does not help
-		if done, err := r.Parse([]byte(raw), limits); done || !errors.Is(err, want) {
+		if done, err := r.Parse([]byte(raw), limits()); done || !errors.Is(err, want) {
 			t.Fatalf("%q: done %v, error %v, want %v", raw, done, err, want)
 		}
 	}
@@ -241,6 +244,7 @@ func TestFieldsThatBreakTheGrammarAreRefused(t *testing.T) {
 		{"a DEL in the value", "X: 1\x7f2", http1.ErrFieldValue},
 		{"a control character behind a tab", "X: 12\t3\x0145678", http1.ErrFieldValue},
 		{"a vertical tab behind chunked", "Transfer-Encoding: chunked\x0b", http1.ErrFieldValue},
+		{"more connection options than make sense", "Connection: " + strings.Repeat("a,", 256) + "\r\nConnection: " + strings.Repeat(",", 513), http1.ErrConnection},
 		{"another Host", "Host: a", http1.ErrHostCount},
 		{"an expectation that nobody knows", "Expect: 200-ok", http1.ErrExpect},
 		{"an empty expectation", "Expect:", http1.ErrExpect},
@@ -346,7 +350,7 @@ func TestRequestsThatMayBeSentAgain(t *testing.T) {
 	} {
 		var r http1.Request
 		buf := []byte(method + " / HTTP/1.1\r\nHost: a\r\n\r\n")
-		if _, err := r.Parse(buf, limits); err != nil {
+		if _, err := r.Parse(buf, limits()); err != nil {
 			t.Fatal(err)
 		}
 		if got := r.Idempotent(buf); got != want {
@@ -359,12 +363,12 @@ func TestRequestIsForgottenOnReset(t *testing.T) {
 	var r, fresh http1.Request
 	first := []byte("HEAD http://b/?q HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\nConnection: close, upgrade, x\r\n\r\n")
 	second := []byte("\r\nPOST /p HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: chunked\r\n\r\n")
-	if done, err := r.Parse(first, limits); !done || err != nil {
+	if done, err := r.Parse(first, limits()); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	r.Reset()
 	for _, req := range []*http1.Request{&r, &fresh} {
-		if done, err := req.Parse(second, limits); !done || err != nil {
+		if done, err := req.Parse(second, limits()); !done || err != nil {
 			t.Fatal(done, err)
 		}
 	}
@@ -377,7 +381,7 @@ func TestAParsedHeadStaysParsed(t *testing.T) {
 	var r http1.Request
 	buf := []byte("GET / HTTP/1.1\r\nHost: a\r\n\r\nHost: b\r\n\r\n")
 	for range 2 {
-		if done, err := r.Parse(buf, limits); !done || err != nil || len(r.Fields) != 1 {
+		if done, err := r.Parse(buf, limits()); !done || err != nil || len(r.Fields) != 1 {
 			t.Fatalf("done %v, %v, %d fields", done, err, len(r.Fields))
 		}
 	}
@@ -386,7 +390,7 @@ func TestAParsedHeadStaysParsed(t *testing.T) {
 func TestFieldsAreFoundByNameAndLine(t *testing.T) {
 	var r http1.Request
 	buf := []byte("GET / HTTP/1.1\r\nHost: a\r\nX-Request-ID:  1 \r\nConnection: Foo,, bar\r\nVia: x\r\nVia: y\r\nLast: z\r\n\r\nmore")
-	if done, err := r.Parse(buf, limits); !done || err != nil {
+	if done, err := r.Parse(buf, limits()); !done || err != nil {
 		t.Fatal(done, err)
 	}
 	if v, ok := r.Lookup(buf, http1.Via); !ok || string(v) != "x" {
@@ -411,7 +415,7 @@ func TestFieldsAreFoundByNameAndLine(t *testing.T) {
 func TestFieldNamesFoldASCIIAlone(t *testing.T) {
 	var r http1.Request
 	buf := []byte("GET / HTTP/1.1\r\nHost: a\r\nConnection: coo\u212aie\r\n\r\n")
-	if _, err := r.Parse(buf, limits); err != nil {
+	if _, err := r.Parse(buf, limits()); err != nil {
 		t.Fatal(err)
 	}
 	if r.Nominated(buf, []byte("Cookie")) {
@@ -432,7 +436,7 @@ func TestKnownFieldsHaveTheirNumber(t *testing.T) {
 	idOf := func(name string) http1.FieldID {
 		var r http1.Response
 		value := map[string]string{"content-length": "1", "transfer-encoding": "chunked"}[strings.ToLower(name)]
-		if _, err := r.Parse([]byte("HTTP/1.1 200 OK\r\n"+name+": "+value+"\r\n"), limits); err != nil {
+		if _, err := r.Parse([]byte("HTTP/1.1 200 OK\r\n"+name+": "+value+"\r\n"), limits()); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		return r.Fields[0].ID
@@ -477,7 +481,7 @@ func TestTheLimitsOfAHeadAreExact(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var r http1.Request
-			done, err := r.Parse([]byte(row.raw+strings.Repeat("b", 100)), limits)
+			done, err := r.Parse([]byte(row.raw+strings.Repeat("b", 100)), limits())
 			if done != (row.want == nil) || !errors.Is(err, row.want) {
 				t.Errorf("done %v, error %v, want %v", done, err, row.want)
 			}
@@ -487,10 +491,10 @@ func TestTheLimitsOfAHeadAreExact(t *testing.T) {
 		for _, endless := range []string{"G", "GET /" + "x", "GET / HTTP/1.1\r\nX: x", "GET / HTTP/1.1\r\nX"} {
 			raw := []byte(endless + strings.Repeat(endless[len(endless)-1:], 64<<10-len(endless)))
 			var r http1.Request
-			if done, err := r.Parse(raw[:len(raw)-1], limits); done || err != nil {
+			if done, err := r.Parse(raw[:len(raw)-1], limits()); done || err != nil {
 				t.Errorf("%q...: done %v, error %v one byte before the limit", endless, done, err)
 			}
-			if done, err := r.Parse(raw, limits); done || !errors.Is(err, http1.ErrHeadTooLarge) {
+			if done, err := r.Parse(raw, limits()); done || !errors.Is(err, http1.ErrHeadTooLarge) {
 				t.Errorf("%q...: done %v, error %v at the limit", endless, done, err)
 			}
 		}

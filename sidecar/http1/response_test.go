@@ -24,7 +24,7 @@ func TestStatusLinesMeanWhatTheySay(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			var r http1.Response
 			buf := []byte(row.line + "\r\n\r\nbody")
-			done, err := r.Parse(buf, limits)
+			done, err := r.Parse(buf, limits())
 			if !done || err != nil {
 				t.Fatalf("done %v, %v", done, err)
 			}
@@ -80,7 +80,7 @@ func TestResponsesThatBreakTheGrammarAreRefused(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			var r http1.Response
 			for range 2 { // asking again does not help
-				if done, err := r.Parse([]byte(row.raw), limits); done || !errors.Is(err, row.want) {
+				if done, err := r.Parse([]byte(row.raw), limits()); done || !errors.Is(err, row.want) {
 					t.Fatalf("done %v, error %v, want %v", done, err, row.want)
 				}
 			}
@@ -121,7 +121,7 @@ func TestBodyOfAResponseDependsOnStatusAndMethod(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var r http1.Response
-			if done, err := r.Parse([]byte("HTTP/1.1 "+row.status+" X\r\n"+row.fields+"\r\n"), limits); !done || err != nil {
+			if done, err := r.Parse([]byte("HTTP/1.1 "+row.status+" X\r\n"+row.fields+"\r\n"), limits()); !done || err != nil {
 				t.Fatal(done, err)
 			}
 			if got := r.Body(row.toHead); got != row.want {
@@ -147,7 +147,7 @@ func TestConnectionsPersistAsTheVersionSays(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var r http1.Response
-			if done, err := r.Parse([]byte(row.line+"\r\nConnection: "+row.connection+"\r\n\r\n"), limits); !done || err != nil {
+			if done, err := r.Parse([]byte(row.line+"\r\nConnection: "+row.connection+"\r\n\r\n"), limits()); !done || err != nil {
 				t.Fatal(done, err)
 			}
 			if got := r.Persistent(); got != row.want {

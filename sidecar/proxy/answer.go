@@ -21,9 +21,7 @@ func (x *exchange) answer() error {
 	x.down = x.appendResponseHead(x.down[:0], x.respFrame)
 	x.down = append(x.appendConnection(x.down, stays), "\r\n"...)
 	x.status = x.resp.Status
-	if names, ok := x.resp.Lookup(x.up.conn.Bytes(), http1.Trailer); ok {
-		x.announced = append(x.announced[:0], names...)
-	}
+	x.announced = appendAnnounced(x.announced[:0], &x.resp.Head, x.up.conn.Bytes())
 	x.respBody.Start(framing)
 	x.up.conn.Advance(x.resp.Size)
 	x.up.conn.SetReadLimit(x.policy.StreamIdle)
@@ -62,9 +60,15 @@ func (x *exchange) outward(f http1.Framing) http1.Framing {
 // clientStays tells whether the client's connection can serve another request
 // after this one.
 func (x *exchange) clientStays() bool {
-	waitsForContinue := x.req.ExpectContinue && !x.continued && x.upload.running
-	return x.req.Persistent() && x.respFrame.Kind != http1.UntilClose &&
-		!waitsForContinue && !x.halfClosed && !x.server.draining.Load()
+	return x.mayStay() && x.respFrame.Kind != http1.UntilClose && !x.waitsForContinue()
+}
+
+// mayStay tells whether the client could make use of its connection after this
+// exchange, and may. A client that has sent its FIN can have sent more requests
+// before.
+func (x *exchange) mayStay() bool {
+	more := !x.halfClosed || len(x.conn.Bytes()) > 0
+	return more && x.req.Persistent() && !x.server.draining.Load()
 }
 
 // passBody passes on what is there, before it waits for more.
@@ -149,6 +153,8 @@ func (x *exchange) bodyMore() error {
 		return clientGone(err)
 	case err == stream.ErrStopped: //nolint:errorlint // never wrapped
 		return x.upload.over()
+	case err == stream.ErrTimeout && x.uploads(): //nolint:errorlint // never wrapped
+		return nil
 	case errors.Is(err, io.EOF) && x.respBody.Close():
 		if x.respFrame.Kind == http1.Chunked {
 			x.endChunks(nil)
@@ -161,7 +167,7 @@ func (x *exchange) bodyMore() error {
 // endUpload reports whether the whole request was sent.
 func (x *exchange) endUpload() bool {
 	x.upload.stop()
-	return x.body.Done() && x.upload.fault == nil
+	return x.delivered
 }
 
 // giveBackUpstream keeps the connection for another request only when both

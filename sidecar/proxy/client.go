@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"fmt"
+	"net/http"
 	"net/netip"
 	"runtime/debug"
 	"time"
@@ -50,7 +52,7 @@ func (c *client) Serve() stream.Next {
 // carryOut goes through an exchange by steps, which report false when another
 // task goes on with it.
 func (c *client) carryOut(x *exchange, steps func(*exchange) bool) (next stream.Next) {
-	defer c.contain()
+	defer c.contain(x)
 	if !steps(x) {
 		return stream.Done
 	}
@@ -58,12 +60,33 @@ func (c *client) carryOut(x *exchange, steps func(*exchange) bool) (next stream.
 }
 
 // contain keeps a panic inside its connection.
-func (c *client) contain() {
+func (c *client) contain(x *exchange) {
 	if p := recover(); p != nil {
-		c.server.panics.Add(1)
-		c.server.options.Log.WithFields(logrus.Fields{"panic": p, "stack": string(debug.Stack())}).
-			Error("a request made the proxy panic; its connection is closed")
+		c.server.panicked(p)
+		x.dropUpstream()
+		c.server.active.Add(-1)
 		c.conn.Abort()
 		c.Gone()
 	}
+}
+
+// contained runs what goes beside an exchange. A panic in it ends the exchange,
+// and nothing else.
+func (s *Server) contained(run func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p)
+			err = &Fault{
+				Status: http.StatusInternalServerError, Type: "proxy_internal_error", Severed: true,
+				Detail: "the proxy failed", Err: fmt.Errorf("panic: %v", p),
+			}
+		}
+	}()
+	return run()
+}
+
+func (s *Server) panicked(p any) {
+	s.panics.Add(1)
+	s.options.Log.WithFields(logrus.Fields{"panic": p, "stack": string(debug.Stack())}).
+		Error("a request made the proxy panic; its connection is closed")
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"outrider/sidecar/cluster"
@@ -24,17 +25,20 @@ type exchange struct {
 	view    Request
 	id      [requestIDSize]byte
 
+	router   Router // that was asked
 	decision Decision
 	policy   *cluster.Policy
 	upgrade  []byte // the protocol that the client wants to change to, part of head
 
-	tried    cluster.Tried
-	attempts int
-	up       upstream
-	body     http1.Body // the request's
-	sent     []byte     // all that goes upstream, while it is whole
-	whole    bool       // sent is all that has been taken from the client
-	upload   upload
+	tried     cluster.Tried
+	stale     *cluster.Backend // failed on a used connection, and is owed a try on a fresh one
+	attempts  int
+	up        upstream
+	body      http1.Body // the request's
+	sent      []byte     // all that goes upstream, while it is whole
+	whole     bool       // sent is all that has been taken from the client
+	delivered bool       // the whole request was written to the backend; the upload's while that runs
+	upload    upload
 
 	resp       http1.Response
 	respBody   http1.Body
@@ -122,21 +126,31 @@ func (x *exchange) readHead() error {
 	}
 }
 
+// noHead tells what it means that no more comes of a head. An empty line is none
+// yet: some clients send one behind a body (RFC 9112, 2.2).
 func (x *exchange) noHead(err error) error {
+	none := strings.HasPrefix("\r\n", string(x.conn.Bytes()))
+	late := err == stream.ErrTimeout //nolint:errorlint // never wrapped
 	switch {
-	case err == stream.ErrTimeout: //nolint:errorlint // never wrapped
-		return headTimeout()
-	case errors.Is(err, io.EOF) && len(x.conn.Bytes()) == 0:
+	case none && (late || errors.Is(err, io.EOF)):
 		return errNoRequest
+	case late:
+		x.forgetHead()
+		return requestTimeout()
 	}
 	return clientGone(err)
 }
 
-// refuseHead forgets what the head was about to say: nothing of it counts.
-func (x *exchange) refuseHead(err error) error {
+// forgetHead forgets what the head was about to say: nothing of it counts, but
+// that HEAD is answered without a body.
+func (x *exchange) forgetHead() {
 	toHead := x.req.IsHead
 	x.req.Reset()
 	x.req.Minor, x.req.IsHead = 1, toHead
+}
+
+func (x *exchange) refuseHead(err error) error {
+	x.forgetHead()
 	var broken *http1.Error
 	if errors.As(err, &broken) {
 		return badRequest(broken)
@@ -214,7 +228,8 @@ func (x *exchange) release() {
 	x.resp.Reset()
 	x.tried.Reset()
 	x.upload.reset()
-	x.decision, x.policy, x.upgrade, x.up = Decision{}, nil, nil, upstream{}
+	x.router, x.decision, x.policy, x.upgrade = nil, Decision{}, nil, nil
+	x.up, x.stale, x.whole, x.delivered = upstream{}, nil, false, false
 	x.sent, x.down, x.announced = keep(x.sent), keep(x.down), x.announced[:0]
 	x.attempts, x.status, x.fault, x.ending = 0, 0, nil, stay
 	x.began, x.halfClosed, x.continued = false, false, false

@@ -26,10 +26,10 @@ func (x *exchange) fail(err error) {
 	}
 	x.fault = fault
 	switch {
-	case fault.Status == 0:
-		x.ending = vanished
 	case x.began && x.respFrame.Kind == http1.UntilClose:
 		x.ending = cut
+	case fault.Status == 0:
+		x.ending = vanished
 	case x.began:
 		x.ending = leave // its framing tells that the end is missing
 	default:
@@ -39,7 +39,7 @@ func (x *exchange) fail(err error) {
 
 // answerFault answers in the place of a backend.
 func (x *exchange) answerFault(f *Fault) {
-	stays := !f.Severed && x.discardBody() && x.req.Persistent() && !x.halfClosed && !x.server.draining.Load()
+	stays := !f.Severed && x.discardBody() && x.mayStay()
 	x.status, x.began = f.Status, true
 	x.down = x.server.appendFaultFor(x.down[:0], f, x, stays)
 	x.ending = stay
@@ -75,7 +75,7 @@ func (s *Server) appendFaultFor(dst []byte, f *Fault, x *exchange, stays bool) [
 	dst = append(dst, "Content-Type: text/plain; charset=utf-8\r\n"...)
 	dst = s.appendDate(dst)
 	dst = append(dst, "Proxy-Status: "+s.options.Name+"; error="+f.Type+"; details="...)
-	dst = strconv.AppendQuoteToASCII(dst, f.Detail)
+	dst = appendQuoted(dst, f.Detail)
 	dst = append(dst, "\r\n"...)
 	if f.RetryAfter {
 		dst = append(dst, "Retry-After: 1\r\n"...)
@@ -89,6 +89,23 @@ func (s *Server) appendFaultFor(dst []byte, f *Fault, x *exchange, stays bool) [
 		return dst
 	}
 	return append(dst, body...)
+}
+
+// appendQuoted appends a string of a structured field, which is ASCII and knows
+// two escapes (RFC 9651, 3.3.3).
+func appendQuoted(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			dst = append(dst, '\\', byte(r))
+		case r < ' ' || r > '~':
+			dst = append(dst, '?')
+		default:
+			dst = append(dst, byte(r))
+		}
+	}
+	return append(dst, '"')
 }
 
 // loiterFor and loiterBytes bound how long a client may go on sending after it

@@ -38,7 +38,7 @@ func badRequest(err *http1.Error) *Fault {
 	return &Fault{Status: err.Status, Type: "http_request_error", Detail: err.Reason, Severed: true}
 }
 
-func headTimeout() *Fault {
+func requestTimeout() *Fault {
 	return &Fault{
 		Status: http.StatusRequestTimeout, Type: "http_request_error", Severed: true,
 		Detail: "the request did not arrive in time",

@@ -43,14 +43,19 @@ func (x *exchange) appendHost(dst []byte) []byte {
 	return x.conn.Local().AppendTo(dst) // HTTP/1.0 without Host: where the client came
 }
 
-// appendKept appends the fields that drops lets pass, in their order and as they
+// drops tells whether a field does not go on as it came. Nominated: a Connection
+// field says that it is for this hop alone.
+type drops func(id http1.FieldID, nominated bool) bool
+
+// appendKept appends the fields that are not dropped, in their order and as they
 // came; lines that stay together are copied together.
-func (x *exchange) appendKept(dst []byte, h *http1.Head, buf []byte, drops func(http1.FieldID) bool) []byte {
+func (x *exchange) appendKept(dst []byte, h *http1.Head, buf []byte, drops drops) []byte {
 	from, to := 0, 0
 	for i, f := range h.Fields {
 		line := h.Line(buf, i)
 		start := int(f.Name.Start)
-		if f.ID != http1.Other && drops(f.ID) || h.Nominates && f.ID == http1.Other && h.Nominated(buf, f.Name.Of(buf)) {
+		special := f.ID != http1.Other || h.Nominates
+		if special && drops(f.ID, h.Nominates && h.Nominated(buf, f.Name.Of(buf))) {
 			dst = append(dst, buf[from:to]...)
 			from, to = 0, 0
 			continue
@@ -63,16 +68,21 @@ func (x *exchange) appendKept(dst []byte, h *http1.Head, buf []byte, drops func(
 	return append(dst, buf[from:to]...)
 }
 
-// dropsRequestField tells which known fields do not go upstream as they came.
-func (x *exchange) dropsRequestField(id http1.FieldID) bool {
+// dropsRequestField tells which fields do not go upstream as they came. What we
+// write ourselves, or act on, can not be nominated away.
+func (x *exchange) dropsRequestField(id http1.FieldID, nominated bool) bool {
 	switch id {
-	case http1.Date, http1.Via:
+	case http1.Other, http1.Date:
+		return nominated
+	case http1.Via:
 		return false
 	case http1.Expect:
 		return !x.req.ExpectContinue
 	case http1.Trailer:
 		return x.req.Body().Kind != http1.Chunked
-	case http1.Forwarded, http1.XForwardedHost, http1.XForwardedProto:
+	case http1.Forwarded:
+		return nominated || !x.keepsForwarded()
+	case http1.XForwardedHost, http1.XForwardedProto:
 		return !x.keepsForwarded()
 	case http1.XForwardedFor:
 		return x.client.listener.Forwarded != Off
@@ -127,7 +137,11 @@ func (x *exchange) appendRequestConnection(dst []byte) []byte {
 	}
 	switch {
 	case len(x.upgrade) > 0:
-		dst = append(dst, "Connection: Upgrade\r\nUpgrade: "...)
+		dst = append(dst, "Connection: Upgrade"...)
+		if trailers {
+			dst = append(dst, ", TE"...)
+		}
+		dst = append(dst, "\r\nUpgrade: "...)
 		dst = append(dst, x.upgrade...)
 		dst = append(dst, "\r\n"...)
 	case trailers:
@@ -137,6 +151,9 @@ func (x *exchange) appendRequestConnection(dst []byte) []byte {
 }
 
 func (x *exchange) acceptsTrailers() bool {
+	if x.req.Minor == 0 {
+		return false // its response can not be chunked
+	}
 	for _, f := range x.req.Fields {
 		if f.ID != http1.TE {
 			continue
@@ -155,7 +172,9 @@ func (x *exchange) acceptsTrailers() bool {
 func (x *exchange) appendResponseHead(dst []byte, f http1.Framing) []byte {
 	buf := x.up.conn.Bytes()
 	dst = x.appendStatusLine(dst, x.resp.Status, x.resp.Reason.Of(buf))
-	dst = x.appendKept(dst, &x.resp.Head, buf, func(id http1.FieldID) bool { return dropsResponseField(id, f) })
+	dst = x.appendKept(dst, &x.resp.Head, buf, func(id http1.FieldID, nominated bool) bool {
+		return dropsResponseField(id, nominated, f)
+	})
 	if _, dated := x.resp.Lookup(buf, http1.Date); !dated && !x.resp.Interim() {
 		dst = x.server.appendDate(dst)
 	}
@@ -172,15 +191,19 @@ func (x *exchange) appendStatusLine(dst []byte, status int, reason []byte) []byt
 	return dst
 }
 
-func dropsResponseField(id http1.FieldID, f http1.Framing) bool {
+// dropsResponseField tells which fields do not go to the client as they came,
+// with a body that is framed so.
+func dropsResponseField(id http1.FieldID, nominated bool, f http1.Framing) bool {
 	switch id {
-	case http1.Connection, http1.ContentLength, http1.KeepAlive, http1.ProxyConnection, http1.TE,
-		http1.TransferEncoding, http1.Upgrade:
+	case http1.Connection, http1.ContentLength, http1.HTTP2Settings, http1.KeepAlive, http1.ProxyConnection,
+		http1.TE, http1.TransferEncoding, http1.Upgrade:
 		return true
 	case http1.Trailer:
 		return f.Kind != http1.Chunked
+	case http1.Date:
+		return false
 	}
-	return false
+	return nominated
 }
 
 func (s *Server) appendDate(dst []byte) []byte {

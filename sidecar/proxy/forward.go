@@ -1,10 +1,10 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"outrider/sidecar/cluster"
 	"outrider/sidecar/http1"
@@ -35,36 +35,45 @@ func (x *exchange) forward() error {
 	if err := x.takeBuffered(); err != nil {
 		return err
 	}
-	var last error
+	b := c.Pick(&x.tried)
+	if b == nil {
+		return noBackend(c.Name(), c.Total())
+	}
 	for fresh := false; ; x.attempts++ {
-		b := c.Pick(&x.tried)
-		if fresh && b == nil {
-			b = x.up.backend // its other connections were stale, which is no fault of its own
-		}
-		switch {
-		case b == nil && last != nil:
-			return last
-		case b == nil:
-			return noBackend(c.Name(), c.Total())
-		}
 		x.tried.Add(b)
 		failed, err := x.try(b, fresh)
-		if err == nil {
-			return nil
-		}
-		next := failed.next()
-		if next == giveUp || x.attempts >= x.policy.Retries || x.vanished(err) {
-			b.Counters().Failures.Add(1)
+		if err == nil || severed(err) {
 			return err
 		}
-		b.Counters().Retried.Add(1)
-		last, fresh = err, next == afresh
+		counters := b.Counters()
+		if b, fresh = x.another(b, failed.next()); b == nil {
+			counters.Failures.Add(1)
+			return err
+		}
+		counters.Retried.Add(1)
 	}
 }
 
-func (x *exchange) vanished(err error) bool {
+// severed tells that a try failed for what the client did.
+func severed(err error) bool {
 	var fault *Fault
 	return errors.As(err, &fault) && fault.Severed
+}
+
+// another chooses the backend for one more try after the one on b, and tells
+// whether that takes a fresh connection. Nil: it was the last.
+func (x *exchange) another(b *cluster.Backend, again retry) (next *cluster.Backend, fresh bool) {
+	if again == giveUp || x.attempts >= x.policy.Retries {
+		return nil, false
+	}
+	if again == afresh {
+		x.stale = b
+	}
+	if next = x.decision.Cluster.Pick(&x.tried); next != nil {
+		return next, again == afresh
+	}
+	next, x.stale = x.stale, nil
+	return next, true
 }
 
 // try sends the request to one backend. The failure says how far that came.
@@ -78,11 +87,15 @@ func (x *exchange) try(b *cluster.Backend, fresh bool) (failure, error) {
 		return failure{phase: connecting}, connectFailed(b.ClusterName(), err)
 	}
 	x.up.conn.SetReadLimit(x.policy.Response)
+	if x.halfClosed {
+		x.up.conn.SetReadLimit(x.halfCloseLimit())
+	}
 	x.up.conn.SetWriteLimit(x.policy.StreamIdle)
 	// A backend that does not take all of it may have answered all the same:
 	// what it says counts.
-	_ = x.up.conn.Write(x.sent)
-	if !x.body.Done() {
+	took := x.up.conn.Write(x.sent) == nil
+	x.delivered = took && x.body.Done()
+	if took && !x.body.Done() {
 		x.upload.start()
 	}
 	heard, err := x.awaitHead()
@@ -108,7 +121,7 @@ func (x *exchange) connect(b *cluster.Backend, fresh bool) (err error) {
 			return nil
 		}
 	}
-	x.up.conn, err = loop.Dial(context.Background(), b.Addr(), x.policy.Connect, x.policy.TLS)
+	x.up.conn, err = loop.Dial(b.Addr(), x.policy.Connect, x.policy.TLS)
 	return err
 }
 
@@ -178,7 +191,7 @@ func (x *exchange) hearMore() error {
 	switch {
 	case err == stream.ErrHalfClosed: //nolint:errorlint // never wrapped
 		x.halfClosed = true
-		x.up.conn.SetReadLimit(min(x.server.options.Limits.HalfClose, x.policy.Response))
+		x.up.conn.SetReadLimit(x.halfCloseLimit())
 		return nil
 	case err == stream.ErrLost: //nolint:errorlint // never wrapped
 		return clientGone(err)
@@ -186,8 +199,26 @@ func (x *exchange) hearMore() error {
 		return x.upload.over()
 	case err == stream.ErrTimeout && x.halfClosed: //nolint:errorlint // never wrapped
 		return clientGone(err)
+	case err == stream.ErrTimeout && x.uploads(): //nolint:errorlint // never wrapped
+		return nil
 	}
 	return err
+}
+
+// halfCloseLimit is how long a client that has sent its FIN is thought to be
+// still there.
+func (x *exchange) halfCloseLimit() time.Duration {
+	return min(x.server.options.Limits.HalfClose, x.policy.Response)
+}
+
+// uploads tells that the request is still on its way: the backend need not have
+// answered yet, and the upload has time limits of its own.
+func (x *exchange) uploads() bool { return x.upload.running && !x.waitsForContinue() }
+
+// waitsForContinue tells that the client may be waiting for the backend's word
+// before it sends its body.
+func (x *exchange) waitsForContinue() bool {
+	return x.req.ExpectContinue && !x.continued && x.upload.running && !x.upload.moved.Load()
 }
 
 // watched is the client's connection, when it has nothing to do but to be lost.
@@ -203,11 +234,14 @@ func (x *exchange) accepts() error {
 	if x.resp.Status != http.StatusSwitchingProtocols {
 		return nil
 	}
-	v, _ := x.resp.Lookup(x.up.conn.Bytes(), http1.Upgrade)
-	if len(x.upgrade) == 0 || !x.resp.Upgrade || !equalFold(v, string(x.upgrade)) {
-		return errUnasked
+	chosen, _ := x.resp.Lookup(x.up.conn.Bytes(), http1.Upgrade)
+	for offered := range http1.Tokens(x.upgrade) {
+		if x.resp.Upgrade && equalFold(offered, string(chosen)) {
+			x.upgrade = offered
+			return nil
+		}
 	}
-	return nil
+	return errUnasked
 }
 
 // passInterim passes a 1xx on, to clients that know what it is. A 100 is for

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -11,9 +12,9 @@ import (
 // task that called it hands the ticket in and goes on, or the guard takes it and
 // the exchange goes on in another task. Never both.
 //
-// A ticket is a slot whose word holds its deadline and a serial number. Handing
-// in and taking are the same compare-and-swap from that word, so a slot that was
-// used again in between is not mistaken for the ticket.
+// A ticket is a slot, held until the Route returns: the guard may take the
+// exchange, but the slot stays with the stuck task. So no more tasks than there
+// are slots can ever be stuck; requests beyond that do without their Route.
 type guard struct {
 	slots  []slot
 	serial atomic.Uint32
@@ -22,14 +23,20 @@ type guard struct {
 }
 
 type slot struct {
-	word atomic.Uint64 // deadline in ms << 24 | serial; 0 = free, 1 = being filled or taken
-	x    *exchange     // belongs to whoever has set word to 1
+	word atomic.Uint64 // a state; while the Route is in time, its deadline
+	x    *exchange     // belongs to whoever has set word to slotOwned
 	_    [48]byte      // a cache line each
 }
 
+// The states of a slot. A slot whose ticket is out holds slotOut and, above it,
+// the deadline in milliseconds.
 const (
-	slotFree  = 0
-	slotOwned = 1
+	slotFree  = iota
+	slotOwned // being filled, or being taken
+	slotTaken // the exchange was taken, and its Route has not returned
+	slotOut
+
+	slotBits = 2
 
 	guardSlots = 64
 	guardTick  = 10 * time.Millisecond
@@ -50,11 +57,11 @@ func (g *guard) enter(x *exchange, deadline time.Duration) (ticket, bool) {
 	serial := g.serial.Add(1)
 	for i := range g.slots {
 		s := &g.slots[(serial+uint32(i))%guardSlots]
-		if !s.word.CompareAndSwap(slotFree, slotOwned) {
+		if s.word.Load() != slotFree || !s.word.CompareAndSwap(slotFree, slotOwned) {
 			continue
 		}
 		s.x = x
-		t := ticket{s, uint64(deadline.Milliseconds())<<24 | uint64(serial&0xffffff) | 2}
+		t := ticket{s, uint64(deadline.Milliseconds())<<slotBits | slotOut}
 		s.word.Store(t.word)
 		if !g.awake.Load() && g.awake.CompareAndSwap(false, true) {
 			g.wake <- struct{}{}
@@ -64,9 +71,15 @@ func (g *guard) enter(x *exchange, deadline time.Duration) (ticket, bool) {
 	return ticket{}, false
 }
 
-// leave hands the ticket in. False: it was taken, and the exchange with it.
+// leave hands the ticket in, once. False: it was taken, and the exchange with it.
 func (g *guard) leave(t ticket) bool {
-	return t.slot.word.CompareAndSwap(t.word, slotFree)
+	if t.slot.word.CompareAndSwap(t.word, slotFree) {
+		return true
+	}
+	for !t.slot.word.CompareAndSwap(slotTaken, slotFree) {
+		runtime.Gosched() // it is just being taken
+	}
+	return false
 }
 
 // run takes overdue tickets until ctx is done. It sleeps when no ticket was
@@ -83,7 +96,7 @@ func (g *guard) run(ctx context.Context, now func() time.Duration) {
 		case <-ctx.Done():
 			return
 		}
-		busy := g.takeOverdue(now())
+		busy := g.takeOverdue(now(), (*exchange).goOnWithout)
 		if serial := g.serial.Load(); busy || serial != seen {
 			seen, quiet = serial, 0
 			continue
@@ -99,23 +112,24 @@ func (g *guard) run(ctx context.Context, now func() time.Duration) {
 	}
 }
 
-// takeOverdue reports whether a ticket is out.
-func (g *guard) takeOverdue(now time.Duration) (busy bool) {
+// takeOverdue takes the tickets that are overdue, and gives their exchanges to
+// goOn. It reports whether a ticket was out.
+func (g *guard) takeOverdue(now time.Duration, goOn func(*exchange)) (busy bool) {
 	for i := range g.slots {
 		s := &g.slots[i]
 		word := s.word.Load()
-		if word == slotFree {
+		if word == slotFree || word == slotTaken {
 			continue
 		}
 		busy = true
-		due := time.Duration(word>>24) * time.Millisecond
+		due := time.Duration(word>>slotBits) * time.Millisecond
 		if word == slotOwned || due > now || !s.word.CompareAndSwap(word, slotOwned) {
 			continue
 		}
 		x := s.x
 		s.x = nil
-		s.word.Store(slotFree)
-		x.goOnWithout()
+		s.word.Store(slotTaken)
+		goOn(x)
 	}
 	return busy
 }

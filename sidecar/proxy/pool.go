@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -21,7 +22,9 @@ type pools struct {
 // pool is a stack: the connection that was used last is the least likely to be
 // closed by the other end, and the others get old enough to be closed.
 type pool struct {
-	mu     sync.Mutex // guards all
+	gone func(*stream.Conn) // p.evict, made once
+
+	mu     sync.Mutex // guards what follows
 	idle   []idleConn
 	maxAge time.Duration // as of the last put
 	closed bool
@@ -32,11 +35,17 @@ type idleConn struct {
 	since time.Duration // of the loop's clock
 }
 
+func newPool() *pool {
+	p := new(pool)
+	p.gone = p.evict
+	return p
+}
+
 func (ps *pools) of(b *cluster.Backend) *pool {
 	if p, ok := ps.byBackend.Load(b); ok {
 		return p.(*pool)
 	}
-	p, _ := ps.byBackend.LoadOrStore(b, new(pool))
+	p, _ := ps.byBackend.LoadOrStore(b, newPool())
 	return p.(*pool)
 }
 
@@ -48,10 +57,12 @@ func (p *pool) take(now, maxAge time.Duration) *stream.Conn {
 		switch {
 		case !ok:
 			return nil
-		case now-c.since < maxAge && c.conn.Alive():
+		case !c.conn.Unpark():
+		case now-c.since < maxAge:
 			return c.conn
+		default:
+			c.conn.Close()
 		}
-		c.conn.Close()
 	}
 }
 
@@ -69,21 +80,29 @@ func (p *pool) pop() (c idleConn, ok bool) {
 // put takes a connection back for at most maxAge, or closes it when nobody will
 // want it.
 func (p *pool) put(c *stream.Conn, now, maxAge time.Duration) {
-	c.ReleaseBuffer()
 	if !p.push(idleConn{c, now}, maxAge) {
 		c.Close()
 	}
 }
 
+// push parks under the lock, so that evict finds what is parked.
 func (p *pool) push(c idleConn, maxAge time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.maxAge = maxAge
-	if p.closed || len(p.idle) >= maxIdle {
+	if p.closed || len(p.idle) >= maxIdle || !c.conn.Park(p.gone) {
 		return false
 	}
 	p.idle = append(p.idle, c)
 	return true
+}
+
+// evict closes a connection that has ended or said something while it was idle.
+func (p *pool) evict(c *stream.Conn) {
+	p.mu.Lock()
+	p.idle = slices.DeleteFunc(p.idle, func(i idleConn) bool { return i.conn == c })
+	p.mu.Unlock()
+	c.Close()
 }
 
 // expire closes what has been idle for too long.
@@ -93,12 +112,10 @@ func (p *pool) expire(now time.Duration) {
 	for n < len(p.idle) && now-p.idle[n].since >= p.maxAge {
 		n++
 	}
-	old := append([]idleConn(nil), p.idle[:n]...)
-	p.idle = append(p.idle[:0], p.idle[n:]...)
+	old := slices.Clone(p.idle[:n])
+	p.idle = slices.Delete(p.idle, 0, n)
 	p.mu.Unlock()
-	for _, c := range old {
-		c.conn.Close()
-	}
+	closeAll(old)
 }
 
 // close closes what is idle, and everything that comes back later.
@@ -107,8 +124,14 @@ func (p *pool) close() {
 	idle := p.idle
 	p.idle, p.closed = nil, true
 	p.mu.Unlock()
+	closeAll(idle)
+}
+
+func closeAll(idle []idleConn) {
 	for _, c := range idle {
-		c.conn.Close()
+		if c.conn.Unpark() {
+			c.conn.Close()
+		}
 	}
 }
 

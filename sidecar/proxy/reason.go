@@ -61,14 +61,14 @@ func tlsReason(err error) string {
 func connectErrorType(err error) string {
 	var handshake *stream.HandshakeError
 	switch {
+	case isTimeout(err):
+		return "connection_timeout"
 	case errors.As(err, &handshake) && strings.Contains(tlsReason(handshake.Err), "certificate"):
 		return "tls_certificate_error"
 	case errors.As(err, &handshake):
 		return "tls_protocol_error"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection_refused"
-	case isTimeout(err):
-		return "connection_timeout"
 	case isLocal(err):
 		return "proxy_internal_error"
 	}

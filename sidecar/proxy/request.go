@@ -3,6 +3,7 @@ package proxy
 import (
 	"math/rand/v2"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -199,14 +200,21 @@ func visible(b []byte) bool {
 	return true
 }
 
-// ambiguous tells that servers differ in what they make of a path: dot segments,
-// empty segments, backslashes, and encoded dots, slashes and backslashes.
+// ambiguous tells that servers differ in what they make of a path: dot segments
+// (some cut parameters off first), empty segments, backslashes, encoded dots,
+// slashes, backslashes and NULs, and escapes that are none.
 func ambiguous(path []byte) bool {
 	p := strings.ToLower(string(path))
-	for _, trick := range []string{"//", "/./", "/../", "\\", "%2f", "%5c", "%2e", "%00", ";/"} {
+	for _, trick := range []string{"//", "\\", "%2f", "%5c", "%2e", "%00", ";/"} {
 		if strings.Contains(p, trick) {
 			return true
 		}
 	}
-	return strings.HasSuffix(p, "/.") || strings.HasSuffix(p, "/..")
+	for segment := range strings.SplitSeq(p, "/") {
+		if name, _, _ := strings.Cut(segment, ";"); name == "." || name == ".." || name == "" && segment != "" {
+			return true
+		}
+	}
+	_, err := url.PathUnescape(p)
+	return err != nil
 }

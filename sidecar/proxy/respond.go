@@ -10,7 +10,7 @@ import (
 
 // respond gives the router's own answer.
 func (x *exchange) respond(r *Respond) error {
-	stays := x.discardBody() && x.req.Persistent() && !x.halfClosed && !x.server.draining.Load()
+	stays := x.discardBody() && x.mayStay()
 	head, err := x.appendRespond(x.down[:0], r, stays)
 	if err != nil {
 		return &Fault{

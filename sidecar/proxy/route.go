@@ -14,6 +14,7 @@ import (
 // answer in time: the exchange then goes on elsewhere, and this task ends.
 func (x *exchange) route() bool {
 	router := x.client.listener.Router()
+	x.router = router
 	limit := router.Limit()
 	if limit == 0 {
 		x.decision = x.ask(router)
@@ -49,8 +50,19 @@ func (x *exchange) ask(router Router) (d Decision) {
 // sits on this one's stack. The exchange, its head and its view stay the
 // router's for ever: the new task works on a copy.
 func (x *exchange) goOnWithout() {
-	y := x.server.begin(x.client)
-	x.server.active.Add(-1) // it is still one exchange
+	c := x.client
+	x.conn.Resume(func() stream.Next {
+		y := c.server.begin(c)
+		c.server.active.Add(-1) // it is still one exchange
+		return c.carryOut(y, func(y *exchange) bool {
+			y.takeOver(x)
+			return y.goOn()
+		})
+	})
+}
+
+// takeOver copies from x what is known of the request.
+func (y *exchange) takeOver(x *exchange) {
 	y.started = x.started
 	y.head = append([]byte(nil), x.head...)
 	if done, err := y.req.Parse(y.head, x.server.options.Limits.head()); err != nil || !done {
@@ -59,6 +71,5 @@ func (x *exchange) goOnWithout() {
 	y.body.Start(y.req.Body())
 	y.upgrade = y.wantsUpgrade()
 	y.id = x.id
-	y.decision = x.client.listener.Router().Overdue()
-	y.conn.Resume(func() stream.Next { return y.client.carryOut(y, (*exchange).goOn) })
+	y.decision = x.router.Overdue()
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -32,6 +33,10 @@ type Options struct {
 	// RefuseAmbiguousPaths answers 400 to paths that two parsers could read
 	// differently.
 	RefuseAmbiguousPaths bool
+
+	// Loop carries the connections; nil stands for a new one. It must not be
+	// used before.
+	Loop *stream.Loop
 
 	// OnFailure is told of each try that a backend failed, with the cause.
 	// Called on the exchange's task: it must not block. Optional.
@@ -64,6 +69,9 @@ type Server struct {
 	warnings  *warning.Log
 	date      atomic.Pointer[string]
 
+	accepting sync.Mutex // guards doors
+	doors     []stream.Listener
+
 	clients  atomic.Int64
 	active   atomic.Int64 // exchanges and tunnels under way
 	draining atomic.Bool
@@ -72,7 +80,10 @@ type Server struct {
 
 // New wires a Server.
 func New(o Options) *Server {
-	s := &Server{options: o, loop: stream.NewLoop(), guard: newGuard(), warnings: warning.New(o.Log)}
+	if o.Loop == nil {
+		o.Loop = stream.NewLoop()
+	}
+	s := &Server{options: o, loop: o.Loop, guard: newGuard(), warnings: warning.New(o.Log)}
 	s.refreshDate()
 	return s
 }
@@ -111,29 +122,56 @@ func (s *Server) Clients() int { return int(s.clients.Load()) }
 // Active is the number of exchanges and tunnels under way.
 func (s *Server) Active() int { return int(s.active.Load()) }
 
-// Serve accepts connections from ln until it is closed, and routes their
-// requests by l.
+// Serve accepts connections from ln, which belongs to the server from then on,
+// and routes their requests by l, until StopAccepting.
 func (s *Server) Serve(ln net.Listener, l *Listener) error {
+	door, err := s.open(ln)
+	if err != nil {
+		return err
+	}
 	for pause := time.Duration(0); ; {
-		nc, err := ln.Accept()
+		conn, err := door.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			s.accept(nc, l)
+			s.accept(conn, l)
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case isLocal(err), isTimeout(err), errors.Is(err, syscall.ECONNABORTED):
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			s.warnings.Warn("accept "+l.Name, logrus.Fields{"listener": l.Name, logrus.ErrorKey: err}, "can not accept connections")
-			time.Sleep(pause)
+			time.Sleep(pause) //nolint:forbidigo // whatever is short here is not told about when it is not any more
 		default:
 			return err
 		}
 	}
 }
 
-func (s *Server) accept(nc net.Conn, l *Listener) {
-	conn := s.loop.Adopt(nc)
+func (s *Server) open(ln net.Listener) (stream.Listener, error) {
+	s.accepting.Lock()
+	defer s.accepting.Unlock()
+	door, err := s.loop.Listen(ln)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", ln.Addr(), err)
+	}
+	if s.draining.Load() {
+		return door, door.Close()
+	}
+	s.doors = append(s.doors, door)
+	return door, nil
+}
+
+// StopAccepting closes the listeners: who connects now is refused.
+func (s *Server) StopAccepting() {
+	s.accepting.Lock()
+	defer s.accepting.Unlock()
+	for _, door := range s.doors {
+		_ = door.Close()
+	}
+	s.doors = nil
+}
+
+func (s *Server) accept(conn *stream.Conn, l *Listener) {
 	if limit := s.options.Limits.Connections; limit > 0 && s.clients.Load() >= int64(limit) {
 		s.loop.Go(func() { s.turnAway(conn) })
 		return
@@ -155,24 +193,31 @@ func (s *Server) turnAway(conn *stream.Conn) {
 }
 
 // Shutdown ends the Server gracefully: idle connections now, the others when
-// their exchange is over, and what is left when ctx is done by force. The
-// listeners must be closed before.
+// their exchange is over, and what is left when ctx is done by force.
 func (s *Server) Shutdown(ctx context.Context) {
 	s.draining.Store(true)
+	s.StopAccepting()
 	s.loop.StopIdle()
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		s.loop.Wait()
-	}()
-	select {
-	case <-over:
-	case <-ctx.Done():
-		s.loop.AbortAll()
-		select {
-		case <-over:
-		case <-time.After(time.Second): // a Route that never returns is not waited for
-		}
+	if !s.idleBy(ctx) {
+		s.loop.StopAll()
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		s.idleBy(last) // a Route that never returns is not waited for
 	}
 	s.pools.close()
+}
+
+// idleBy waits until nothing is under way, and reports whether that came before
+// the end of ctx.
+func (s *Server) idleBy(ctx context.Context) bool {
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for s.loop.Busy() > 0 {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return s.loop.Busy() == 0
+		}
+	}
+	return true
 }

@@ -27,13 +27,16 @@ func (x *exchange) tunnel() error {
 	t := tunnel{loop: x.server.loop, idle: x.policy.StreamIdle}
 	t.touch()
 	upward := make(chan error, 1)
-	x.server.loop.Go(func() { upward <- t.carry(x.conn, up) })
+	x.server.loop.Go(func() {
+		upward <- x.server.contained(func() error { return t.carry(x.conn, up) })
+	})
 	err := errors.Join(t.carry(up, x.conn), <-upward)
-	x.dropUpstream()
 	x.ending = leave
 	if err != nil {
 		x.ending = cut
+		up.Abort()
 	}
+	x.dropUpstream()
 	return nil
 }
 

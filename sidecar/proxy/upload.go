@@ -1,9 +1,9 @@
 package proxy
 
 import (
-	"bytes"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"outrider/sidecar/http1"
 	"outrider/sidecar/stream"
@@ -17,7 +17,8 @@ type upload struct {
 	running bool
 	task    sync.WaitGroup
 	buf     []byte
-	fault   error // why it ended, when that is the client's doing; read after task
+	moved   atomic.Bool // a piece of the body has come
+	fault   error       // why it ended, when that is the client's doing; read after task
 }
 
 // takeBuffered takes what has come of the body already into the bytes that are
@@ -43,8 +44,7 @@ func (x *exchange) takeBody(dst *[]byte) (bool, error) {
 		*dst = appendBody(*dst, data, x.req.Body().Kind)
 	}
 	if err == nil && x.body.Done() && x.req.Body().Kind == http1.Chunked {
-		names, _ := x.req.Lookup(x.head, http1.Trailer)
-		*dst = appendLastChunk(*dst, x.body.Trailer, names, x.conn.Bytes())
+		*dst = appendLastChunk(*dst, x.body.Trailer, x.announcedTrailers(), x.conn.Bytes())
 	}
 	x.conn.Advance(n)
 	var broken *http1.Error
@@ -52,6 +52,15 @@ func (x *exchange) takeBody(dst *[]byte) (bool, error) {
 		return false, badRequest(broken)
 	}
 	return n > 0, nil
+}
+
+// announcedTrailers are the names of the trailer fields that the request's head
+// announces. Few requests have any: the list is made when there is use for it.
+func (x *exchange) announcedTrailers() []byte {
+	if len(x.body.Trailer) == 0 {
+		return nil
+	}
+	return appendAnnounced(nil, &x.req.Head, x.head)
 }
 
 // appendBody appends a piece of body as its framing wants it.
@@ -64,40 +73,24 @@ func appendBody(dst, data []byte, kind http1.Kind) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// appendLastChunk ends a chunked body, with the trailer fields, in buf, that the
-// head announced and that may stand in a trailer.
-func appendLastChunk(dst []byte, trailer []http1.Field, announced, buf []byte) []byte {
-	dst = append(dst, "0\r\n"...)
-	for _, f := range trailer {
-		if f.ID != http1.Other || !names(announced, f.Name.Of(buf)) || !http1.AllowedInTrailer(f.Name.Of(buf)) {
-			continue
-		}
-		dst = append(dst, f.Name.Of(buf)...)
-		dst = append(dst, ": "...)
-		dst = append(dst, f.Value.Of(buf)...)
-		dst = append(dst, "\r\n"...)
-	}
-	return append(dst, "\r\n"...)
-}
-
-// names tells whether a comma-separated list has the name.
-func names(list, name []byte) bool {
-	for token := range http1.Tokens(list) {
-		if bytes.EqualFold(token, name) {
-			return true
-		}
-	}
-	return false
-}
-
 func (u *upload) start() {
 	u.running, u.fault = true, nil
+	u.moved.Store(false)
 	u.x.conn.SetReadLimit(u.x.policy.StreamIdle)
 	u.task.Go(u.carry)
 }
 
-// carry ends when the body does, or the client, or the backend's patience.
+// carry wakes who waits for the response when it ends: there may be a fault to
+// tell of, and else the client can now be watched.
 func (u *upload) carry() {
+	defer u.x.up.conn.Stop()
+	u.fault = u.x.server.contained(u.pass)
+}
+
+// pass ends when the body does, or the client, or the backend's patience. The
+// error is the client's fault; a backend that takes no more may have answered
+// all the same.
+func (u *upload) pass() error {
 	x := u.x
 	for !x.body.Done() {
 		u.buf = u.buf[:0]
@@ -105,35 +98,34 @@ func (u *upload) carry() {
 		if err == nil && !took {
 			err = x.conn.Fill(stream.BodyBuffer, nil)
 		}
-		switch {
-		case err == stream.ErrStopped: //nolint:errorlint // never wrapped
-			return
-		case err != nil:
-			u.blame(err)
-			return
+		if err != nil {
+			return blameClient(err)
 		}
-		if len(u.buf) > 0 {
-			u.keep()
-			if x.up.conn.Write(u.buf) != nil {
-				return // the backend may have answered all the same
-			}
+		if len(u.buf) == 0 {
+			continue
+		}
+		u.moved.Store(true)
+		u.keep()
+		if x.up.conn.Write(u.buf) != nil {
+			return nil
 		}
 	}
-	x.up.conn.Stop() // who waits for the response can now watch the client
+	x.delivered = true
+	return nil
 }
 
-// blame ends the try for what the client did.
-func (u *upload) blame(err error) {
+// blameClient makes a fault of what ended an upload on the client's side.
+func blameClient(err error) error {
 	var fault *Fault
 	switch {
 	case errors.As(err, &fault):
+		return fault
+	case err == stream.ErrStopped: //nolint:errorlint // never wrapped
+		return nil
 	case err == stream.ErrTimeout: //nolint:errorlint // never wrapped
-		fault = headTimeout()
-	default:
-		fault = clientGone(err)
+		return requestTimeout()
 	}
-	u.fault = fault
-	u.x.up.conn.Stop()
+	return clientGone(err)
 }
 
 // keep keeps what is sent, for as long as it is not too much.
@@ -161,13 +153,16 @@ func (u *upload) stop() {
 	u.running = false
 }
 
-// over is called when the upload has stopped the wait for the response: because
-// of a fault of the client's, or because it is done.
+// over is called when the upload has ended, and with it a wait for the response.
+// The error is the client's fault.
 func (u *upload) over() error {
 	u.task.Wait()
 	u.running = false
 	if u.fault != nil {
 		return u.fault
+	}
+	if u.x.conn.Halted() {
+		return clientGone(stream.ErrStopped) // the whole proxy ends
 	}
 	u.x.up.conn.Continue()
 	return nil

@@ -2,63 +2,96 @@ package stream
 
 import (
 	"errors"
-	"io"
-	"net"
 	"net/netip"
-	"os"
 	"sync/atomic"
 	"time"
 )
 
 // What ends a wait, besides the bytes and what the network says.
 var (
-	ErrTimeout    = errors.New("timeout")
+	ErrTimeout    = error(timeoutError{})
 	ErrStopped    = errors.New("stopped")                    // by Stop
 	ErrHalfClosed = errors.New("the watched side has ended") // it sent its FIN: it may still be reading
 	ErrLost       = errors.New("the watched side is gone")   // it was reset: nobody is there any more
 )
 
+// timeoutError is a net.Error whose Timeout is true.
+type timeoutError struct{}
+
+func (timeoutError) Error() string { return "timeout" }
+
+func (timeoutError) Timeout() bool { return true }
+
+func (timeoutError) Temporary() bool { return true }
+
+// transport carries the bytes of one connection. Its read and write obey the
+// connection's limits and Stop, see Conn.interrupted.
+type transport interface {
+	// read waits for at least one byte. While it waits it watches other, which
+	// may be nil.
+	read(p []byte, other *Conn) (int, error)
+	// write writes all of p.
+	write(p []byte) error
+	// wakeRead makes a read that waits look again for what may have ended its
+	// wait; wakeWrite does so for a write. May be called from anywhere.
+	wakeRead()
+	wakeWrite()
+	// watchFor begins to watch this connection for waiting, which is woken when
+	// it ends. unwatch ends that, and tells what was seen. Where it tells of its
+	// end by itself, both cost next to nothing.
+	watchFor(waiting *Conn)
+	unwatch() error
+	tells() bool
+	// idle gives the connection up until there are bytes, or it ends: then a task
+	// goes on with it. False: the caller keeps it, and goes on.
+	idle() bool
+	// first reads the first bytes of an idle connection. errNotYet: there are
+	// none after all.
+	first(p []byte) (int, error)
+	park(gone func(*Conn)) bool // see Conn.Park
+	unpark() bool               // see Conn.Unpark
+
+	closeWrite() error
+	close()
+	abort()
+	remote() netip.AddrPort
+	local() netip.AddrPort
+}
+
 // Conn is one connection. One task at a time reads from it, and one at a time
-// writes to it; these may be two. Stop, Abort and Close may be called from
-// anywhere.
+// writes to it; these may be two. Stop may be called from anywhere; everything
+// else is for the task that holds the connection.
 type Conn struct {
-	nc      net.Conn
-	loop    *Loop
-	handler Handler
-	slot    int // in the loop's list
+	transport transport
+	loop      *Loop
+	handler   Handler
+	slot      int // in the loop's list
 
 	buf  *Buffer // lent while there are unread bytes, which are buf.B[r:w]
 	r, w int
 	end  error // what the reading side ended with, told when the bytes are used up
 
-	readLimit, writeLimit int64 // milliseconds a wait may last
-	readBy, writeBy       atomic.Int64
+	readLimit, writeLimit int64        // milliseconds that a wait may last
+	readBy, writeBy       atomic.Int64 // when the wait under way is over; 0: there is none
 	stopped               atomic.Bool
-	turn                  atomic.Uint32 // whose turn it is: see serve.go
-
-	watch watch
-	peek  peek
+	turn                  atomic.Uint32 // see turn.go
+	watch                 watch
 }
 
 // SetReadLimit sets how long one read may wait from now on, in steps of Tick.
 func (c *Conn) SetReadLimit(d time.Duration) { c.readLimit = int64(d / time.Millisecond) }
 
-// SetWriteLimit sets how long one write may take from now on, in steps of Tick.
+// SetWriteLimit sets how long one write may wait from now on, in steps of Tick.
 func (c *Conn) SetWriteLimit(d time.Duration) { c.writeLimit = int64(d / time.Millisecond) }
 
 // Remote is the address of the other end; the zero value when it has none.
-func (c *Conn) Remote() netip.AddrPort { return addrPort(c.nc.RemoteAddr()) }
+func (c *Conn) Remote() netip.AddrPort { return c.transport.remote() }
 
 // Local is our own address; the zero value when there is none.
-func (c *Conn) Local() netip.AddrPort { return addrPort(c.nc.LocalAddr()) }
+func (c *Conn) Local() netip.AddrPort { return c.transport.local() }
 
-func addrPort(a net.Addr) netip.AddrPort {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		ap := tcp.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
-	return netip.AddrPort{}
-}
+// Loop is the loop that the connection belongs to.
+func (c *Conn) Loop() *Loop { return c.loop }
 
 // Bytes are the bytes that were read and not yet used. They stay where they are
 // until the next Fill, Advance or Detach.
@@ -99,7 +132,11 @@ func (c *Conn) Fill(size int, other *Conn) error {
 		return c.end
 	}
 	c.makeRoom(size)
-	n, err := c.read(c.buf.B[c.w:], other)
+	n, err := c.transport.read(c.buf.B[c.w:], other)
+	return c.filled(n, err)
+}
+
+func (c *Conn) filled(n int, err error) error {
 	c.w += n
 	if err != nil && !transient(err) {
 		c.end = err
@@ -107,9 +144,26 @@ func (c *Conn) Fill(size int, other *Conn) error {
 	return err
 }
 
+// fillFirst is Fill for an idle connection.
+func (c *Conn) fillFirst() error {
+	if c.end != nil {
+		return c.end
+	}
+	c.makeRoom(SmallBuffer)
+	n, err := c.transport.first(c.buf.B[c.w:])
+	return c.filled(n, err)
+}
+
+// errNotYet is a connection that was woken for nothing.
+var errNotYet = errors.New("nothing to read yet")
+
 // transient errors end one wait, not the connection.
 func transient(err error) bool {
-	return err == ErrTimeout || err == ErrStopped || err == ErrHalfClosed || err == ErrLost //nolint:errorlint // our own values, never wrapped
+	switch err { //nolint:errorlint // our own values, never wrapped
+	case ErrTimeout, ErrStopped, ErrHalfClosed, ErrLost, errNotYet:
+		return true
+	}
+	return false
 }
 
 func (c *Conn) makeRoom(size int) {
@@ -129,113 +183,78 @@ func (c *Conn) makeRoom(size int) {
 // ReleaseBuffer gives the buffer back when it holds nothing.
 func (c *Conn) ReleaseBuffer() {
 	if c.r == c.w {
-		c.buf.Release()
-		c.buf, c.r, c.w = nil, 0, 0
-	}
-}
-
-func (c *Conn) read(p []byte, other *Conn) (int, error) {
-	for {
-		by := c.loop.now.Load() + c.readLimit + tickMillis
-		c.readBy.Store(by)
-		if c.stopped.Load() {
-			c.readBy.Store(0)
-			return 0, ErrStopped
-		}
-		c.watch.arm(other)
-		n, err := c.nc.Read(p)
-		seen := c.watch.disarm(other)
-		c.readBy.Store(0)
-		switch {
-		case n > 0:
-			return n, nil
-		case err == nil:
-			return 0, io.ErrNoProgress
-		case !errors.Is(err, os.ErrDeadlineExceeded):
-			return 0, err
-		}
-		_ = c.nc.SetReadDeadline(time.Time{})
-		switch {
-		case c.stopped.Load(), c.turn.Load() == turnEnding:
-			return 0, ErrStopped
-		case seen != nil:
-			return 0, seen
-		case c.loop.now.Load() >= by:
-			return 0, ErrTimeout
-		}
-		// A wake-up that was meant for an earlier wait.
+		c.dropBuffer()
 	}
 }
 
 // Write writes all of p.
-func (c *Conn) Write(p []byte) error {
-	for {
-		by := c.loop.now.Load() + c.writeLimit + tickMillis
-		c.writeBy.Store(by)
-		if c.stopped.Load() {
-			c.writeBy.Store(0)
-			return ErrStopped
-		}
-		n, err := c.nc.Write(p)
-		c.writeBy.Store(0)
-		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
-			return err
-		}
-		_ = c.nc.SetWriteDeadline(time.Time{})
-		switch {
-		case c.stopped.Load():
-			return ErrStopped
-		case c.loop.now.Load() >= by:
-			return ErrTimeout
-		}
-		p = p[n:]
-	}
-}
+func (c *Conn) Write(p []byte) error { return c.transport.write(p) }
 
 // Stop ends the waits under way and every later one with ErrStopped, until
 // Continue.
 func (c *Conn) Stop() {
 	c.stopped.Store(true)
-	if c.readBy.Load() != 0 {
-		_ = c.nc.SetReadDeadline(past)
-	}
-	if c.writeBy.Load() != 0 {
-		_ = c.nc.SetWriteDeadline(past)
-	}
+	c.transport.wakeRead()
+	c.transport.wakeWrite()
 }
 
-// Continue takes a Stop back.
+// Continue takes a Stop back, but not the loop's StopAll.
 func (c *Conn) Continue() { c.stopped.Store(false) }
 
-// CloseWrite tells the other end that nothing more comes (FIN); reading goes on.
-func (c *Conn) CloseWrite() error {
-	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
+func (c *Conn) halted() bool { return c.stopped.Load() || c.loop.ended.Load() }
+
+// Halted tells whether the connection is stopped.
+func (c *Conn) Halted() bool { return c.halted() }
+
+// deadline is when a wait that begins now and may last so long is over, on the
+// loop's clock. The clock may be a tick behind.
+func (c *Conn) deadline(limit int64) int64 { return c.loop.now.Load() + limit + tickMillis }
+
+// interrupted tells what has ended a wait until by that was not ended by the
+// network, and nil when nothing has.
+func (c *Conn) interrupted(by int64) error {
+	switch {
+	case c.halted():
+		return ErrStopped
+	case c.loop.now.Load() >= by:
+		return ErrTimeout
 	}
-	return c.nc.Close()
+	return nil
 }
+
+// CloseWrite tells the other end that nothing more comes (FIN); reading goes on.
+func (c *Conn) CloseWrite() error { return c.transport.closeWrite() }
 
 // Close ends the connection. What was written is still delivered.
 func (c *Conn) Close() {
 	c.loop.forget(c)
-	_ = c.nc.Close()
+	c.transport.close()
+	c.dropBuffer()
+}
+
+func (c *Conn) dropBuffer() {
+	c.buf.Release()
+	c.buf, c.r, c.w = nil, 0, 0
 }
 
 // Abort ends the connection so that the other end can not take it for a clean
 // end (RST, where the transport has one).
 func (c *Conn) Abort() {
-	if tcp, ok := underTLS(c.nc).(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
-	c.Close()
+	c.loop.forget(c)
+	c.transport.abort()
+	c.dropBuffer()
 }
 
-func underTLS(nc net.Conn) net.Conn {
-	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {
-		return secure.NetConn()
+// Park gives an idle upstream connection up until Unpark. Should it end or say
+// something before, gone is told: it is gone's then, to be closed. False: it has
+// ended already, and stays with the caller.
+func (c *Conn) Park(gone func(*Conn)) bool {
+	if len(c.Bytes()) > 0 {
+		return false
 	}
-	return nc
+	c.dropBuffer()
+	return c.transport.park(gone)
 }
 
-// Loop is the loop that the connection belongs to.
-func (c *Conn) Loop() *Loop { return c.loop }
+// Unpark takes a parked connection back. False: it has ended, and gone has it.
+func (c *Conn) Unpark() bool { return c.transport.unpark() }

@@ -11,5 +11,9 @@
 // Deadlines are coarse: a field per connection, looked at every [Tick] by one
 // goroutine of the loop. Setting one costs an atomic store, never a timer.
 //
-// The driver here is [net.Conn], which serves TLS and every system alike.
+// Two transports carry the bytes. Cleartext connections on Linux are descriptors
+// in an epoll of our own (poll_linux.go): an idle one has no goroutine, no buffer
+// and no timer, a read is tried only when there is something to read, and an idle
+// upstream connection that is closed leaves its pool at once. Everything else,
+// TLS above all and every other system, is a [net.Conn] (net.go).
 package stream

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,33 +14,51 @@ const Tick = 20 * time.Millisecond
 
 const tickMillis = int64(Tick / time.Millisecond)
 
-var past = time.Unix(1, 0) //nolint:gochecknoglobals // an immutable value: a deadline that is over
-
 // Loop owns connections: it accepts and dials them, and ends their waits.
 type Loop struct {
 	buffers Buffers
 	now     atomic.Int64 // milliseconds since the start, as of the last tick
 	start   time.Time
-	tasks   sync.WaitGroup // everything that runs for a connection
+	poller  *poller
+	workers workers
 
 	stopping atomic.Bool // idle connections end
+	ended    atomic.Bool // all do
 
 	mu    sync.Mutex // guards conns and the conns' slots
 	conns []*Conn
 	wake  chan struct{} // tells Run that there are connections again
 }
 
-// NewLoop makes a loop. Its connections have no deadlines until Run runs.
+// NewLoop makes a loop. Nothing happens on its connections until Run runs.
 func NewLoop() *Loop {
+	l := &Loop{start: time.Now(), wake: make(chan struct{}, 1)}
+	l.poller = newPoller(l)
+	return l
+}
+
+// NewNetLoop makes a loop that carries all bytes over net.Conn, as every loop
+// does on systems without a poller of ours.
+func NewNetLoop() *Loop {
 	return &Loop{start: time.Now(), wake: make(chan struct{}, 1)}
 }
 
 // Buffers lends memory for what passes through the loop's connections.
 func (l *Loop) Buffers() *Buffers { return &l.buffers }
 
-// Run looks after deadlines until ctx is done. It sleeps while there are no
+// Now is the time since the loop was made, as of the last tick.
+func (l *Loop) Now() time.Duration { return time.Duration(l.now.Load()) * time.Millisecond }
+
+// Run does the loop's work until ctx is done. It sleeps while there are no
 // connections.
 func (l *Loop) Run(ctx context.Context) {
+	var polling sync.WaitGroup
+	if l.poller != nil {
+		polling.Go(l.poller.run)
+		defer polling.Wait()
+		defer l.poller.close()
+	}
+	defer l.workers.close()
 	ticker := time.NewTicker(Tick)
 	defer ticker.Stop()
 	for {
@@ -66,10 +85,10 @@ func (l *Loop) sweep(now int64) bool {
 	l.now.Store(now)
 	for _, c := range l.conns {
 		if by := c.readBy.Load(); by != 0 && now >= by {
-			_ = c.nc.SetReadDeadline(past)
+			c.transport.wakeRead()
 		}
 		if by := c.writeBy.Load(); by != 0 && now >= by {
-			_ = c.nc.SetWriteDeadline(past)
+			c.transport.wakeWrite()
 		}
 		c.watch.tick(c)
 	}
@@ -79,6 +98,9 @@ func (l *Loop) sweep(now int64) bool {
 func (l *Loop) remember(c *Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if c.slot >= 0 {
+		return
+	}
 	c.slot = len(l.conns)
 	if l.conns = append(l.conns, c); len(l.conns) == 1 {
 		l.now.Store(time.Since(l.start).Milliseconds())
@@ -109,18 +131,16 @@ func (l *Loop) StopIdle() {
 	l.stopping.Store(true)
 	l.each(func(c *Conn) {
 		if c.turn.CompareAndSwap(turnClient, turnEnding) {
-			_ = c.nc.SetReadDeadline(past)
+			c.transport.wakeRead()
 		}
 	})
 }
 
-// AbortAll cuts every connection off.
-func (l *Loop) AbortAll() {
-	var all []*Conn
-	l.each(func(c *Conn) { all = append(all, c) })
-	for _, c := range all {
-		c.Abort()
-	}
+// StopAll stops every connection for good: whoever waits for one gets
+// ErrStopped.
+func (l *Loop) StopAll() {
+	l.ended.Store(true)
+	l.each((*Conn).Stop)
 }
 
 // Open is the number of connections, client and upstream.
@@ -132,14 +152,15 @@ func (l *Loop) Open() int {
 
 func (l *Loop) each(f func(*Conn)) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, c := range l.conns {
+	all := slices.Clone(l.conns)
+	l.mu.Unlock()
+	for _, c := range all {
 		f(c)
 	}
 }
 
-// Wait waits until every task of the loop has ended.
-func (l *Loop) Wait() { l.tasks.Wait() }
+// Go runs f on a task that Busy counts.
+func (l *Loop) Go(f func()) { l.workers.run(f) }
 
-// Now is the time since the loop was made, as of the last tick.
-func (l *Loop) Now() time.Duration { return time.Duration(l.now.Load()) * time.Millisecond }
+// Busy is the number of tasks under way.
+func (l *Loop) Busy() int { return int(l.workers.busy.Load()) }

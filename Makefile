@@ -1,0 +1,46 @@
+# Every tool is run at a pinned version by the Go command itself; what only the
+# system can bring (nginx, HAProxy, wrk for `make bench`) is installed by
+# integration/bench/setup.sh, or named.
+
+GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+PACKAGES      = ./...
+FUZZTIME     ?= 60s
+
+.PHONY: build demo test test-unit race fuzz lint bench fmt
+
+build: ## the command, as ./outrider
+	CGO_ENABLED=0 go build -trimpath -o outrider ./sidecar
+
+demo: ## everything in one process, to play with
+	go run ./sidecar demo
+
+test: ## all tests, with the race detector
+	@integration/needs.sh cc
+	$(MAKE) race
+
+test-unit: ## all tests, without the race detector: faster, and needs no C compiler
+	CGO_ENABLED=0 go test $(PACKAGES)
+
+race:
+	CGO_ENABLED=1 go test -race -timeout 15m $(PACKAGES)
+
+fuzz: ## each fuzz target for FUZZTIME
+	@set -e; for package in $$(go list $(PACKAGES)); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "== $$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+lint:
+	go vet $(PACKAGES)
+	GOOS=darwin go vet $(PACKAGES)
+	GOARCH=arm64 go build -o /dev/null ./sidecar
+	$(GOLANGCI_LINT) run --timeout 10m $(PACKAGES)
+
+bench: ## against nginx, HAProxy and a net/http reverse proxy
+	integration/bench/setup.sh
+	go run ./integration/bench
+
+fmt:
+	gofmt -w $$(git ls-files '*.go')

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed are all arrows between the packages of this module, and those to the
+// libraries that one package alone may know. A new arrow is a change of the
+// design: change it here first, and say why in the commit.
+func allowed() map[string][]string {
+	return map[string][]string{
+		"outrider/sidecar": {"outrider/sidecar/app", "outrider/sidecar/admin", "outrider/sidecar/config",
+			"outrider/sidecar/demo", "outrider/scripts"},
+		"outrider/sidecar/app": {"outrider/sidecar/admin", "outrider/sidecar/cluster", "outrider/sidecar/config",
+			"outrider/sidecar/health", "outrider/sidecar/proxy", "outrider/sidecar/stream", "outrider/sidecar/warning",
+			"outrider/scripting"},
+		"outrider/sidecar/demo": {"outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/proxy",
+			"outrider/scripts"},
+		"outrider/sidecar/proxy": {"outrider/sidecar/cluster", "outrider/sidecar/http1", "outrider/sidecar/stream",
+			"outrider/sidecar/warning"},
+		"outrider/sidecar/admin":   {},
+		"outrider/sidecar/cluster": {},
+		"outrider/sidecar/config":  {},
+		"outrider/sidecar/health":  {},
+		"outrider/sidecar/http1":   {},
+		"outrider/sidecar/stream":  {},
+		"outrider/sidecar/warning": {},
+		"outrider/scripting":       {"github.com/dop251/goja"},
+		"outrider/scripts":         {},
+		"outrider/gossip":          {"github.com/hashicorp/memberlist"},
+
+		"outrider/integration/bench":              {},
+		"outrider/integration/bench/reverseproxy": {},
+	}
+}
+
+// confined are the libraries that only the packages above may import which name
+// them.
+func confined() []string {
+	return []string{"github.com/dop251/goja", "github.com/hashicorp/memberlist"}
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestPackagesImportOnlyWhatTheDesignAllows(t *testing.T) {
+	for _, p := range packages(t) {
+		arrows, known := allowed()[p.ImportPath]
+		if !known {
+			t.Errorf("package %s is not in the design: add it to allowed(), with its arrows", p.ImportPath)
+			continue
+		}
+		for _, imported := range p.Imports {
+			if guarded(imported) && !slices.Contains(arrows, imported) {
+				t.Errorf("%s imports %s, which the design does not allow", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
+func guarded(imported string) bool {
+	if strings.HasPrefix(imported, "outrider/") {
+		return true
+	}
+	return slices.ContainsFunc(confined(), func(library string) bool { return strings.HasPrefix(imported, library) })
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "outrider/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}

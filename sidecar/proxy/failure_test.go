@@ -1,0 +1,43 @@
+package proxy
+
+import "testing"
+
+// The truth table of RFC 9110, 9.2.2: what may have been processed is sent again
+// only where that does no harm.
+func TestAFailedTryIsRepeatedOnlyWhereThatDoesNoHarm(t *testing.T) {
+	yes, no := []bool{true}, []bool{false}
+	any := []bool{false, true}
+	rows := []struct {
+		name                               string
+		phase                              phase
+		reused, idempotent, whole, timeout []bool
+		want                               retry
+	}{
+		{"no connection", connecting, any, any, any, any, elsewhere},
+		{"no answer, harmless, fresh connection", waiting, no, yes, yes, no, elsewhere},
+		{"no answer, harmless, used connection", waiting, yes, yes, yes, no, afresh},
+		{"no answer, harmful", waiting, any, no, any, any, giveUp},
+		{"no answer, body not kept", waiting, any, any, no, any, giveUp},
+		{"silence", waiting, any, any, any, yes, giveUp},
+		{"answer broken off", answering, any, any, any, any, giveUp},
+	}
+	covered := make(map[failure]string)
+	for _, row := range rows {
+		for _, reused := range row.reused {
+			for _, idempotent := range row.idempotent {
+				for _, whole := range row.whole {
+					for _, timeout := range row.timeout {
+						f := failure{row.phase, reused, idempotent, whole, timeout}
+						if got := f.next(); got != row.want {
+							t.Errorf("%s: %+v.next() = %d, want %d", row.name, f, got, row.want)
+						}
+						covered[f] = row.name
+					}
+				}
+			}
+		}
+	}
+	if all := 3 * 2 * 2 * 2 * 2; len(covered) != all {
+		t.Errorf("the table covers %d of %d failures", len(covered), all)
+	}
+}

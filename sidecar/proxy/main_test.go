@@ -1,0 +1,37 @@
+package proxy_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"outrider/sidecar/stream"
+)
+
+var transport = flag.String("transport", "poller", "what carries the connections: poller or net")
+
+// TestMain runs every test over both transports: what holds on the wire must not
+// depend on what carries it.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	if code == 0 && *transport == "poller" {
+		*transport = "net"
+		code = m.Run()
+	}
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func newLoop() *stream.Loop {
+	if *transport == "net" {
+		return stream.NewNetLoop()
+	}
+	return stream.NewLoop()
+}

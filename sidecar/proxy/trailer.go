@@ -1,0 +1,46 @@
+package proxy
+
+import "outrider/sidecar/http1"
+
+// appendAnnounced appends the names that the Trailer fields of a head announce,
+// as one list, but those that Connection keeps on this hop (RFC 9110, 7.6.1).
+func appendAnnounced(dst []byte, h *http1.Head, buf []byte) []byte {
+	for _, f := range h.Fields {
+		if f.ID != http1.Trailer {
+			continue
+		}
+		for name := range http1.Tokens(f.Value.Of(buf)) {
+			if !h.Nominates || !h.Nominated(buf, name) {
+				dst = append(append(dst, name...), ',')
+			}
+		}
+	}
+	return dst
+}
+
+// appendLastChunk ends a chunked body, with the trailer fields, in buf, that the
+// head announced and that may stand in a trailer.
+func appendLastChunk(dst []byte, trailer []http1.Field, announced, buf []byte) []byte {
+	dst = append(dst, "0\r\n"...)
+	for _, f := range trailer {
+		name := f.Name.Of(buf)
+		if f.ID != http1.Other || !names(announced, name) || !http1.AllowedInTrailer(name) {
+			continue
+		}
+		dst = append(dst, name...)
+		dst = append(dst, ": "...)
+		dst = append(dst, f.Value.Of(buf)...)
+		dst = append(dst, "\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// names tells whether a comma-separated list has the name.
+func names(list, name []byte) bool {
+	for token := range http1.Tokens(list) {
+		if equalFold(token, string(name)) {
+			return true
+		}
+	}
+	return false
+}

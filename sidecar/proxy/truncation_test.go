@@ -1,0 +1,216 @@
+package proxy_test
+
+import (
+	"io"
+	"strings"
+	"testing"
+)
+
+// How a message is cut in its middle.
+var cuts = map[string]func(*raw){"FIN": (*raw).fin, "RST": (*raw).reset} //nolint:gochecknoglobals // immutable
+
+func TestACutResponseIsCutForTheClient(t *testing.T) {
+	const (
+		length  = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"
+		chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+		toEnd   = "HTTP/1.1 200 OK\r\n\r\nhello"
+		v11     = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+		v10     = "GET / HTTP/1.0\r\n\r\n"
+	)
+	for name, row := range map[string]struct {
+		request, response string
+		ends              []string
+		reset             bool // the client's connection is reset: its framing does not tell
+	}{
+		"a length":               {v11, length, []string{"FIN", "RST"}, false},
+		"a length to 1.0":        {v10, length, []string{"FIN", "RST"}, false},
+		"between chunks":         {v11, chunked, []string{"FIN", "RST"}, false},
+		"inside a chunk":         {v11, chunked + "5\r\nwo", []string{"FIN", "RST"}, false},
+		"inside a chunk's size":  {v11, chunked + "5", []string{"FIN", "RST"}, false},
+		"before the last CRLF":   {v11, chunked + "0\r\n", []string{"FIN", "RST"}, false},
+		"inside the trailers":    {v11, chunked + "0\r\nA: b\r\n", []string{"FIN", "RST"}, false},
+		"chunks to 1.0":          {v10, chunked, []string{"FIN", "RST"}, true},
+		"to the end":             {v11, toEnd, []string{"RST"}, false},
+		"to the end, to 1.0":     {v10, toEnd, []string{"RST"}, true},
+		"before any of a length": {v11, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", []string{"FIN", "RST"}, false},
+	} {
+		for _, end := range row.ends {
+			t.Run(name+" "+end, func(t *testing.T) {
+				arrived := make(chan struct{})
+				app := newUpstream(t, func(c *far) {
+					c.request()
+					c.write(row.response)
+					<-arrived // a RST would destroy what was not read
+					cuts[end](&c.raw)
+				})
+				s := newSidecar(t, to(app))
+				c := dialRaw(t, s.addr).send(row.request)
+				head := c.head()
+				if !strings.Contains(head, " 200 OK\r\n") {
+					t.Fatalf("client got %q", head)
+				}
+				if strings.Contains(row.response, "hello") {
+					if strings.Contains(head, "chunked") {
+						c.expect("5\r\n")
+					}
+					c.expect("hello")
+				}
+				close(arrived)
+				rest, err := c.rest()
+				if row.reset != (err != nil) || strings.Contains(rest, "0\r\n") {
+					t.Errorf("behind the cut the client got %q and %v", rest, err)
+				}
+			})
+		}
+	}
+}
+
+// A head that is cut brought no response, but the backend did answer: nobody is
+// asked again.
+func TestACutResponseHeadIsA502(t *testing.T) {
+	for _, part := range []string{
+		"H", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", "HTTP/1.1 200 OK\r\n\r",
+		"HTTP/1.1 103 Early Hints\r\n\r\n",
+	} {
+		t.Run(part, func(t *testing.T) {
+			app := newUpstream(t, func(c *far) { c.request(); c.write(part) })
+			s := newSidecar(t, to(app))
+			c := dialRaw(t, s.addr).send(get(""))
+			got := c.response()
+			if got.StatusCode == 103 {
+				got = c.response()
+			}
+			if got.StatusCode != 502 || got.Close || !strings.Contains(got.Header.Get("Proxy-Status"), "http_response_incomplete") {
+				t.Errorf("got %s %v", got.Status, got.Header)
+			}
+			if app.accepted() != 1 {
+				t.Errorf("the backend was asked %d times", app.accepted())
+			}
+		})
+	}
+}
+
+func TestABrokenResponseBodyIsCutForTheClient(t *testing.T) {
+	for name, broken := range map[string]string{
+		"no size":          "zz\r\nhello\r\n0\r\n\r\n",
+		"a signed size":    "+5\r\nworld\r\n0\r\n\r\n",
+		"a long size":      "fffffffffffffffff\r\nworld\r\n0\r\n\r\n",
+		"a bare LF":        "5\nworld\r\n0\r\n\r\n",
+		"data too long":    "5\r\nworld!\r\n0\r\n\r\n",
+		"a folded trailer": "0\r\nA: b\r\n c\r\n\r\n",
+		"a trailer's NUL":  "0\r\nA: \x00\r\n\r\n",
+	} {
+		for client, request := range map[string]string{"1.1": get(""), "1.0": "GET / HTTP/1.0\r\n\r\n"} {
+			t.Run(name+" to "+client, func(t *testing.T) {
+				app := newUpstream(t, func(c *far) {
+					c.request()
+					c.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+					c.write(broken)
+					c.awaitClose()
+				})
+				s := newSidecar(t, to(app))
+				c := dialRaw(t, s.addr).send(request)
+				rest, err := c.rest()
+				if strings.HasSuffix(rest, "0\r\n\r\n") || strings.Contains(rest, "!") || client == "1.0" && err == nil {
+					t.Errorf("client got %q and then %v", rest, err)
+				}
+				if again := s.exchangeAnew(t, app); again != 2 {
+					t.Errorf("%d connections upstream for 2 requests", again)
+				}
+			})
+		}
+	}
+}
+
+// exchangeAnew sends one more request, whatever comes of it, and tells how many
+// connections upstream there were in all.
+func (s *sidecar) exchangeAnew(t *testing.T, app *upstream) int {
+	t.Helper()
+	c := dialRaw(t, s.addr).send(get(""))
+	c.head()
+	c.close()
+	return app.accepted()
+}
+
+// A cut upload is neither completed upstream nor is its connection used again.
+func TestACutRequestIsCutForTheUpstream(t *testing.T) {
+	for name, row := range map[string]struct{ fields, body, upstream string }{
+		"a length":              {"Content-Length: 10\r\n", "hello", "hello"},
+		"between chunks":        {"Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n", "5\r\nhello\r\n"},
+		"inside a chunk":        {"Transfer-Encoding: chunked\r\n", "a\r\nhello", "5\r\nhello\r\n"},
+		"inside a chunk's size": {"Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n5", "5\r\nhello\r\n"},
+		"before the last CRLF":  {"Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n", "5\r\nhello\r\n"},
+		"inside the trailers":   {"Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\nA: b\r\n", "5\r\nhello\r\n"},
+	} {
+		for end, cut := range cuts {
+			t.Run(name+" "+end, func(t *testing.T) {
+				ended := make(chan error, 1)
+				app := newUpstream(t, func(c *far) {
+					c.readUntil("\r\n\r\n" + row.upstream)
+					ended <- c.awaitClose()
+				})
+				s := newSidecar(t, to(app))
+				c := dialRaw(t, s.addr).send(post(row.fields, row.body))
+				until(t, "the body upstream", func() bool { return strings.HasSuffix(app.got(), row.upstream) })
+				cut(&c.raw)
+				if err := <-ended; err != io.EOF && !isGone(err) {
+					t.Errorf("the upstream's connection ended with %v", err)
+				}
+				if got := app.got(); !strings.HasSuffix(got, "\r\n\r\n"+row.upstream) {
+					t.Errorf("the upstream got %q", got)
+				}
+				if end == "FIN" {
+					c.expectEnd()
+				}
+				if app.accepted() != 1 {
+					t.Errorf("a cut request was sent %d times", app.accepted())
+				}
+			})
+		}
+	}
+}
+
+// A head that is cut is no request at all.
+func TestACutHeadGoesNowhere(t *testing.T) {
+	app := newUpstream(t, answers(ok))
+	s := newSidecar(t, to(app))
+	for _, part := range []string{"G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r"} {
+		c := dialRaw(t, s.addr).send(part)
+		c.fin()
+		c.expectEnd()
+	}
+	if app.accepted() > 0 {
+		t.Errorf("the upstream got %q", app.got())
+	}
+}
+
+// No bytes are kept for ever, whoever sends them.
+func TestATrailerSectionWithoutAnEndEndsBothSides(t *testing.T) {
+	t.Run("of a request", func(t *testing.T) {
+		ended := make(chan error, 1)
+		app := newUpstream(t, func(c *far) {
+			c.readUntil("hello\r\n")
+			ended <- c.awaitClose()
+		})
+		s := newSidecar(t, to(app))
+		c := dialRaw(t, s.addr).send(post("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\nA: "+strings.Repeat("a", 40_000)))
+		if got := c.response(); got.StatusCode != 400 || !got.Close {
+			t.Errorf("got %s", got.Status)
+		}
+		<-ended
+		if got := app.got(); !strings.HasSuffix(got, "hello\r\n") {
+			t.Errorf("the upstream got %q", got)
+		}
+	})
+	t.Run("of a response", func(t *testing.T) {
+		app := newUpstream(t, func(c *far) {
+			c.request()
+			c.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: " + strings.Repeat("a", 40_000))
+			c.awaitClose()
+		})
+		s := newSidecar(t, to(app))
+		if got := s.exchange(t, get("")); got.body != "hello" || got.err != io.ErrUnexpectedEOF {
+			t.Errorf("got %q and %v", got.body, got.err)
+		}
+	})
+}

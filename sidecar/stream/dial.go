@@ -1,0 +1,46 @@
+package stream
+
+import (
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Dial connects to addr within limit, and does the TLS handshake when config is
+// not nil. A handshake that fails is a *HandshakeError.
+func (l *Loop) Dial(addr netip.AddrPort, limit time.Duration, config *tls.Config) (*Conn, error) {
+	if l.poller == nil || config != nil {
+		return l.dialNet(addr, limit, config)
+	}
+	return l.poller.dial(addr, limit)
+}
+
+// Listener accepts connections for a loop. Its errors are those of a
+// net.Listener: net.ErrClosed after Close.
+type Listener interface {
+	Accept() (*Conn, error)
+	Close() error
+}
+
+// Listen makes a Listener of ln, which belongs to it from then on.
+func (l *Loop) Listen(ln net.Listener) (Listener, error) {
+	if tcp, ok := ln.(*net.TCPListener); ok && l.poller != nil {
+		return l.poller.listen(tcp)
+	}
+	return netListener{ln, l}, nil
+}
+
+type netListener struct {
+	net.Listener
+	loop *Loop
+}
+
+// Accept implements Listener.
+func (n netListener) Accept() (*Conn, error) {
+	nc, err := n.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return n.loop.AdoptNet(nc), nil
+}

@@ -1,0 +1,568 @@
+package stream
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The contract between the poller and the tasks.
+//
+// Every descriptor is in one epoll, edge-triggered, for its whole life. The
+// poller turns an event into flags of the connection first, and wakes somebody
+// then; a task announces that it waits first, and looks at the flags once more
+// then. So whichever comes first, nothing is missed.
+//
+//   - readable, writable: an edge has come since the task last cleared the flag. A
+//     task clears readable right before it reads, and sets it again when it has
+//     read all that it had room for, or when an end has been seen: no new edge
+//     tells of what was there already.
+//   - finished, broken: the other end has sent its FIN, or the connection is
+//     reset. Never cleared.
+//   - readWaits, writeWaits: a task waits for a token in readToken or writeToken.
+//     Whoever clears the flag sends the token: the poller, a deadline, Stop, or the
+//     connection that is watched. A task that finds a reason not to wait after all
+//     clears the flag itself, and takes the token when somebody was faster.
+//
+// Wake-ups without a reason are harmless: the task looks again, and waits on.
+//
+// A descriptor's number is used again as soon as it is closed. Events carry the
+// generation of the connection that they were asked for, and those of an earlier
+// one are dropped. Only the task that holds a connection closes it.
+const (
+	readable uint32 = 1 << iota
+	writable
+	finished
+	broken
+	readWaits
+	writeWaits
+)
+
+// polled is the transport over a descriptor in the poller.
+type polled struct {
+	*Conn
+	poller     *poller
+	fd         int
+	generation uint32
+	flags      atomic.Uint32
+
+	readToken, writeToken chan struct{}
+	watchedBy             atomic.Pointer[Conn]
+	idleBy                int64       // when the client's turn is over
+	gone                  func(*Conn) // of a parked connection
+	peer                  netip.AddrPort
+}
+
+// poller waits for all descriptors at once. It has no thread of its own: its
+// epoll stands in the Go runtime's, like any other descriptor.
+type poller struct {
+	loop       *Loop
+	file       *os.File
+	fd         int
+	generation atomic.Uint32
+
+	mu    sync.RWMutex // guards the length of byFD
+	byFD  []atomic.Pointer[polled]
+	batch [256]unix.EpollEvent
+	n     int
+}
+
+func newPoller(l *Loop) *poller {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil // net.Conn does it all
+	}
+	_ = unix.SetNonblock(fd, true) // so that the runtime polls it
+	return &poller{loop: l, fd: fd, file: os.NewFile(uintptr(fd), "epoll"), byFD: make([]atomic.Pointer[polled], 256)}
+}
+
+// run hands out events until close.
+func (p *poller) run() {
+	raw, err := p.file.SyscallConn()
+	if err != nil {
+		return
+	}
+	for {
+		err := raw.Read(p.poll)
+		if err != nil {
+			return
+		}
+		for i := range p.n {
+			p.deliver(&p.batch[i])
+		}
+	}
+}
+
+// poll takes what has happened. False: nothing has, and the runtime is to wait.
+func (p *poller) poll(fd uintptr) bool {
+	p.n = epollWait(int(fd), p.batch[:])
+	return p.n != 0
+}
+
+func (p *poller) close() { _ = p.file.Close() }
+
+func (p *poller) deliver(e *unix.EpollEvent) {
+	p.mu.RLock()
+	t := p.byFD[e.Fd].Load()
+	p.mu.RUnlock()
+	if t == nil || t.generation != uint32(e.Pad) {
+		return
+	}
+	var flags uint32
+	if e.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		flags |= readable
+	}
+	if e.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		flags |= writable
+	}
+	if e.Events&unix.EPOLLRDHUP != 0 {
+		flags |= finished
+	}
+	if e.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		flags |= broken
+	}
+	t.flags.Or(flags)
+	if flags&readable != 0 {
+		t.becameReadable(flags)
+	}
+	if flags&writable != 0 {
+		t.wakeWrite()
+	}
+}
+
+// becameReadable wakes whoever has to do with that.
+func (t *polled) becameReadable(flags uint32) {
+	if flags&(finished|broken) != 0 {
+		if waiting := t.watchedBy.Load(); waiting != nil {
+			waiting.transport.wakeRead()
+		}
+	}
+	if t.turn.CompareAndSwap(turnBackend, turnPoller) {
+		t.leavePool()
+		return
+	}
+	t.wakeRead()
+}
+
+// leavePool ends the rest of a parked connection, unless the event was an old
+// one, for bytes that were read before it was parked.
+func (t *polled) leavePool() {
+	if !t.rest() {
+		t.gone(t.Conn)
+	}
+}
+
+// quiet tells whether there is really nothing to read.
+func (t *polled) quiet() bool {
+	for t.flags.Load()&(finished|broken) == 0 {
+		if t.flags.And(^readable)&readable == 0 {
+			return true
+		}
+		if peekFD(t.fd) != syscall.EAGAIN {
+			return false
+		}
+	}
+	return false
+}
+
+func (t *polled) wakeRead() {
+	switch {
+	case t.flags.And(^readWaits)&readWaits != 0:
+		t.readToken <- struct{}{}
+	case t.turn.CompareAndSwap(turnClient, turnTask), t.turn.CompareAndSwap(turnEnding, turnTask):
+		t.loop.workers.serve(t.Conn)
+	}
+}
+
+func (t *polled) wakeWrite() {
+	if t.flags.And(^writeWaits)&writeWaits != 0 {
+		t.writeToken <- struct{}{}
+	}
+}
+
+// adopt makes a connection of a descriptor that is non-blocking.
+func (p *poller) adopt(fd int, peer netip.AddrPort) (*Conn, error) {
+	t := &polled{
+		Conn: &Conn{loop: p.loop, slot: -1}, poller: p, fd: fd, generation: p.generation.Add(1), peer: peer,
+		readToken: make(chan struct{}, 1), writeToken: make(chan struct{}, 1),
+	}
+	t.Conn.transport = t
+	p.enter(t)
+	event := unix.EpollEvent{
+		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff,
+		Fd:     int32(fd), Pad: int32(t.generation),
+	}
+	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+		p.leave(t)
+		_ = unix.Close(fd)
+		return nil, os.NewSyscallError("epoll_ctl", err)
+	}
+	p.loop.remember(t.Conn)
+	return t.Conn, nil
+}
+
+func (p *poller) enter(t *polled) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t.fd >= len(p.byFD) {
+		bigger := make([]atomic.Pointer[polled], max(2*len(p.byFD), t.fd+1))
+		for i := range p.byFD {
+			bigger[i].Store(p.byFD[i].Load())
+		}
+		p.byFD = bigger
+	}
+	p.byFD[t.fd].Store(t)
+}
+
+func (p *poller) leave(t *polled) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	p.byFD[t.fd].CompareAndSwap(t, nil)
+}
+
+// pollListener accepts descriptors without making them net.Conns, which would
+// put them into the runtime's epoll. It works on a duplicate of the listening
+// descriptor: a net.Listener does not let its own be read from.
+type pollListener struct {
+	poller *poller
+	net    *net.TCPListener
+	file   *os.File
+	raw    syscall.RawConn
+}
+
+func (p *poller) listen(ln *net.TCPListener) (Listener, error) {
+	file, err := ln.File()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &pollListener{p, ln, file, raw}, nil
+}
+
+// Accept implements Listener.
+func (l *pollListener) Accept() (*Conn, error) {
+	var (
+		fd   int
+		from unix.Sockaddr
+		err  error
+	)
+	closed := l.raw.Read(func(listening uintptr) bool {
+		fd, from, err = unix.Accept4(int(listening), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		return !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR)
+	})
+	if closed != nil {
+		return nil, net.ErrClosed
+	}
+	if err != nil {
+		return nil, os.NewSyscallError("accept4", err)
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	return l.poller.adopt(fd, fromSockaddr(from))
+}
+
+// Close implements Listener.
+func (l *pollListener) Close() error { return errors.Join(l.file.Close(), l.net.Close()) }
+
+// dial connects to addr within limit.
+func (p *poller) dial(addr netip.AddrPort, limit time.Duration) (*Conn, error) {
+	family := unix.AF_INET6
+	if addr.Addr().Unmap().Is4() {
+		family = unix.AF_INET
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if err := unix.Connect(fd, toSockaddr(addr)); err != nil && !errors.Is(err, unix.EINPROGRESS) {
+		_ = unix.Close(fd)
+		return nil, dialError(addr, err)
+	}
+	c, err := p.adopt(fd, addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.transport.(*polled).connected(limit); err != nil {
+		c.Close()
+		return nil, dialError(addr, err)
+	}
+	return c, nil
+}
+
+func dialError(addr netip.AddrPort, err error) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(addr), Err: err}
+}
+
+// connected waits for the end of a connect that was begun.
+func (t *polled) connected(limit time.Duration) error {
+	t.SetWriteLimit(limit)
+	by := t.deadline(t.writeLimit)
+	for t.flags.Load()&(writable|broken) == 0 {
+		if err := t.awaitWritable(by); err != nil {
+			return err
+		}
+	}
+	code, err := unix.GetsockoptInt(t.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return err
+	}
+	if code != 0 {
+		return syscall.Errno(code)
+	}
+	return nil
+}
+
+func (t *polled) read(p []byte, other *Conn) (int, error) {
+	by := t.deadline(t.readLimit)
+	for {
+		if t.halted() {
+			return 0, ErrStopped
+		}
+		if n, err := t.tryRead(p); n > 0 || err != nil {
+			return n, err
+		}
+		if err := t.awaitReadable(by, other); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// tryRead reads what there is, without waiting.
+func (t *polled) tryRead(p []byte) (int, error) {
+	for t.flags.And(^readable)&readable != 0 {
+		n, errno := readFD(t.fd, p)
+		if n == len(p) || errno != syscall.EAGAIN && n == 0 || t.flags.Load()&(finished|broken) != 0 {
+			t.flags.Or(readable) // no edge will tell of what is left
+		}
+		switch {
+		case n > 0:
+			return n, nil
+		case errno == 0:
+			return 0, io.EOF
+		case errno == syscall.EAGAIN:
+			return 0, nil
+		case errno != syscall.EINTR:
+			return 0, os.NewSyscallError("read", errno)
+		}
+	}
+	return 0, nil
+}
+
+func (t *polled) first(p []byte) (int, error) {
+	n, err := t.tryRead(p)
+	if n > 0 || err != nil {
+		return n, err
+	}
+	if t.loop.stopping.Load() {
+		return 0, ErrStopped
+	}
+	if err := t.interrupted(t.idleBy); err != nil {
+		return 0, err
+	}
+	return 0, errNotYet
+}
+
+// awaitReadable waits until the connection may be readable, or tells why it does
+// not wait any longer.
+func (t *polled) awaitReadable(by int64, other *Conn) error {
+	t.readBy.Store(by)
+	t.watch.arm(t.Conn, other)
+	t.flags.Or(readWaits)
+	if t.flags.Load()&readable != 0 || t.interrupted(by) != nil || ended(other) {
+		if t.flags.And(^readWaits)&readWaits == 0 {
+			<-t.readToken // somebody was faster
+		}
+	} else {
+		<-t.readToken
+	}
+	seen := t.watch.disarm(other)
+	t.readBy.Store(0)
+	switch {
+	case t.flags.Load()&readable != 0:
+		return nil // bytes come before everything else
+	case seen != nil:
+		return seen
+	}
+	return t.interrupted(by)
+}
+
+// ended tells whether a watched connection has ended, as far as that can be
+// known without asking.
+func ended(other *Conn) bool {
+	if other == nil {
+		return false
+	}
+	t, ok := other.transport.(*polled)
+	return ok && t.flags.Load()&(finished|broken) != 0
+}
+
+func (t *polled) write(p []byte) error {
+	by := int64(0)
+	for {
+		if t.halted() {
+			return ErrStopped
+		}
+		n, errno := writeFD(t.fd, p)
+		if n > 0 {
+			if p = p[n:]; len(p) == 0 {
+				return nil
+			}
+			by = 0 // it goes on
+		}
+		switch errno {
+		case 0, syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+		default:
+			return os.NewSyscallError("write", errno)
+		}
+		if by == 0 {
+			by = t.deadline(t.writeLimit)
+		}
+		// The edge that ends this wait may have come since the write.
+		t.flags.And(^writable)
+		if n, errno := writeFD(t.fd, p); errno != syscall.EAGAIN {
+			if p = p[max(n, 0):]; len(p) == 0 {
+				return nil
+			}
+			continue
+		}
+		if err := t.awaitWritable(by); err != nil {
+			return err
+		}
+	}
+}
+
+func (t *polled) awaitWritable(by int64) error {
+	t.writeBy.Store(by)
+	t.flags.Or(writeWaits)
+	if t.flags.Load()&writable != 0 || t.interrupted(by) != nil {
+		if t.flags.And(^writeWaits)&writeWaits == 0 {
+			<-t.writeToken
+		}
+	} else {
+		<-t.writeToken
+	}
+	t.writeBy.Store(0)
+	if t.flags.Load()&writable != 0 {
+		return nil
+	}
+	return t.interrupted(by)
+}
+
+func (*polled) tells() bool { return true }
+
+func (t *polled) watchFor(waiting *Conn) {
+	t.watchedBy.Store(waiting)
+	if t.flags.Load()&(finished|broken) != 0 {
+		waiting.transport.wakeRead()
+	}
+}
+
+func (t *polled) unwatch() error {
+	t.watchedBy.Store(nil)
+	switch f := t.flags.Load(); {
+	case f&broken != 0:
+		return ErrLost
+	case f&finished != 0:
+		return ErrHalfClosed
+	}
+	return nil
+}
+
+func (t *polled) idle() bool {
+	t.idleBy = t.deadline(t.readLimit)
+	t.readBy.Store(t.idleBy)
+	t.turn.Store(turnClient)
+	if t.flags.Load()&readable == 0 && !t.loop.stopping.Load() && !t.halted() {
+		return true
+	}
+	// True: somebody else was faster, and goes on with it.
+	return !t.turn.CompareAndSwap(turnClient, turnTask)
+}
+
+func (t *polled) park(gone func(*Conn)) bool {
+	t.gone = gone
+	return t.rest()
+}
+
+// rest leaves the connection parked, unless there is something to read. An edge
+// that comes before it is parked finds nobody to tell, so it looks again.
+func (t *polled) rest() bool {
+	for t.quiet() {
+		t.turn.Store(turnBackend)
+		if t.flags.Load()&readable == 0 || !t.turn.CompareAndSwap(turnBackend, turnPoller) {
+			return true
+		}
+	}
+	t.turn.Store(turnTask)
+	return false
+}
+
+func (t *polled) unpark() bool {
+	for !t.turn.CompareAndSwap(turnBackend, turnTask) {
+		if t.turn.Load() == turnTask {
+			return false
+		}
+		runtime.Gosched() // the poller is about to find out
+	}
+	return true
+}
+
+func (t *polled) closeWrite() error {
+	return os.NewSyscallError("shutdown", unix.Shutdown(t.fd, unix.SHUT_WR))
+}
+
+func (t *polled) close() {
+	t.poller.leave(t)
+	_ = unix.Close(t.fd)
+}
+
+func (t *polled) abort() {
+	_ = unix.SetsockoptLinger(t.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	t.close()
+}
+
+func (t *polled) remote() netip.AddrPort { return t.peer }
+
+func (t *polled) local() netip.AddrPort {
+	sa, err := unix.Getsockname(t.fd)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return fromSockaddr(sa)
+}
+
+func fromSockaddr(sa unix.Sockaddr) netip.AddrPort {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}
+
+func toSockaddr(addr netip.AddrPort) unix.Sockaddr {
+	ip := addr.Addr().Unmap()
+	if ip.Is4() {
+		return &unix.SockaddrInet4{Addr: ip.As4(), Port: int(addr.Port())}
+	}
+	sa := &unix.SockaddrInet6{Addr: ip.As16(), Port: int(addr.Port())}
+	if zone, err := net.InterfaceByName(ip.Zone()); err == nil {
+		sa.ZoneId = uint32(zone.Index)
+	}
+	return sa
+}

@@ -1,0 +1,93 @@
+package stream
+
+import "time"
+
+// Handler serves one client connection.
+type Handler interface {
+	// Serve is called, on a task of its own, when an idle connection has bytes
+	// to read. It tells what becomes of the connection.
+	Serve() Next
+	// Idle is how long the connection may now wait for its first or next bytes.
+	Idle() time.Duration
+	// Gone is called once when the connection has ended while it was idle.
+	Gone()
+}
+
+// Next is what becomes of a connection when a handler returns.
+type Next uint8
+
+// What becomes of a connection.
+const (
+	Done Next = iota // the handler has ended it, or another task goes on with it
+	Keep             // it is idle: Serve is called again when there are bytes
+)
+
+// Whose turn it is on a connection. Only the one whose turn it is touches the
+// connection; a turn is passed on by compare-and-swap.
+const (
+	turnTask    uint32 = iota // a task's
+	turnClient                // idle: the client has to send something
+	turnEnding                // it was idle when StopIdle came
+	turnBackend               // parked in a pool
+	turnPoller                // the poller looks whether a parked one has ended
+)
+
+// Start gives a connection to its handler.
+func (l *Loop) Start(c *Conn, h Handler) {
+	c.handler = h
+	l.remember(c)
+	c.SetReadLimit(h.Idle())
+	if !c.transport.idle() {
+		l.Go(c.turns)
+	}
+}
+
+// Resume runs turn on a new task, and then goes on with the connection as if its
+// handler had returned what turn returns. It is for a handler that is stuck: the
+// stuck one has to return Done, whenever it does.
+func (c *Conn) Resume(turn func() Next) {
+	c.loop.Go(func() {
+		if turn() == Keep && c.nextTurn() {
+			c.turns()
+		}
+	})
+}
+
+// turns calls the handler for as long as there is something to read, or may be.
+func (c *Conn) turns() {
+	for {
+		next := Keep
+		if len(c.Bytes()) == 0 {
+			next = c.greet()
+		}
+		if next == Keep && len(c.Bytes()) > 0 {
+			c.turn.Store(turnTask)
+			next = c.handler.Serve()
+		}
+		if next == Done || !c.nextTurn() {
+			return
+		}
+	}
+}
+
+// greet reads the first bytes of the next exchange.
+func (c *Conn) greet() Next {
+	switch err := c.fillFirst(); err { //nolint:errorlint // never wrapped
+	case nil, errNotYet:
+		return Keep
+	}
+	c.Close()
+	c.handler.Gone()
+	return Done
+}
+
+// nextTurn makes the connection ready to wait for the client. False: another
+// task will go on with it.
+func (c *Conn) nextTurn() bool {
+	if len(c.Bytes()) > 0 {
+		return true
+	}
+	c.ReleaseBuffer()
+	c.SetReadLimit(c.handler.Idle())
+	return !c.transport.idle()
+}
