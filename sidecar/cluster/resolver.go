@@ -254,10 +254,10 @@ func (r *Resolver) resolve(ctx context.Context, name string, family Family) ([]n
 		return r.lookup.LookupNetIP(ctx, "ip6", name)
 	}
 	addrs, err := r.lookup.LookupNetIP(ctx, "ip4", name)
-	if !missing(err) && !(err == nil && len(addrs) == 0) {
-		return addrs, err
+	if missing(err) || err == nil && len(addrs) == 0 {
+		return r.lookup.LookupNetIP(ctx, "ip6", name)
 	}
-	return r.lookup.LookupNetIP(ctx, "ip6", name)
+	return addrs, err
 }
 
 // missing tells whether err is the answer that there is no such host, or none

@@ -1,5 +1,7 @@
 package cluster
 
+import "slices"
+
 // MaxTries is how many backends one request can try.
 const MaxTries = 8
 
@@ -25,12 +27,7 @@ func (t *Tried) Has(b *Backend) bool {
 	if t == nil {
 		return false
 	}
-	for _, known := range t.backends[:t.n] {
-		if known == b {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(t.backends[:t.n], b)
 }
 
 // Len is how many different backends were tried.

@@ -189,7 +189,7 @@ func TestTheFirstRoundBeginsAtOnce(t *testing.T) {
 	})
 }
 
-func TestTheFirstRoundWaitsForNothingThatIsNotChecked(t *testing.T) {
+func TestTheFirstRoundWaitsForNothingThatIsNotChecked(*testing.T) {
 	m := New(Options{Rand: rand.New(rand.NewPCG(1, 2))})
 	m.Set([]Target{target(1, nil)})
 	<-m.FirstRound()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -119,7 +120,7 @@ func handshake(err error) string {
 func misnamed(wrong x509.HostnameError) string {
 	names := wrong.Certificate.DNSNames
 	for _, ip := range wrong.Certificate.IPAddresses {
-		names = append(names[:len(names):len(names)], ip.String())
+		names = append(slices.Clip(names), ip.String())
 	}
 	if len(names) == 0 {
 		return "names no host, not " + wrong.Host

@@ -50,7 +50,7 @@ func take(t rapid.TB, f http1.Framing, wire []byte, cut func() int) (got taken) 
 		got.size += n
 		if err != nil {
 			got.err = err
-			if again, m, err2 := b.Next(wire[got.size:end]); err2 != err || m != 0 || len(again) > 0 || b.Done() {
+			if again, m, err2 := b.Next(wire[got.size:end]); !errors.Is(err2, err) || m != 0 || len(again) > 0 || b.Done() {
 				t.Fatalf("after %v: %d bytes, %v, done %v", err, m, err2, b.Done())
 			}
 			break

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -160,4 +161,11 @@ func (s *sidecar) ask(t testing.TB, request string) *answer {
 func (s *sidecar) rest(t testing.TB) {
 	t.Helper()
 	until(t, "the end of the exchange", func() bool { return s.Active() == 0 })
+}
+
+// drain reads n bytes that nobody wants to see.
+func (c *far) drain(n int64) {
+	buffered := min(n, int64(c.in.Buffered()))
+	_, _ = io.CopyN(io.Discard, c.in, buffered)
+	_, _ = io.CopyN(io.Discard, c.nc, n-buffered)
 }

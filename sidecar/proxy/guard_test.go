@@ -17,7 +17,7 @@ type handed struct {
 
 const (
 	guardTasks  = 48
-	guardRounds = 100
+	guardRounds = 30
 )
 
 func TestEachTicketIsWonExactlyOnce(t *testing.T) {

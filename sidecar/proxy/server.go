@@ -140,7 +140,7 @@ func (s *Server) Serve(ln net.Listener, l *Listener) error {
 		case isLocal(err), isTimeout(err), errors.Is(err, syscall.ECONNABORTED):
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			s.warnings.Warn("accept "+l.Name, logrus.Fields{"listener": l.Name, logrus.ErrorKey: err}, "can not accept connections")
-			time.Sleep(pause) //nolint:forbidigo // whatever is short here is not told about when it is not any more
+			time.Sleep(pause) // nobody tells when what is short here is there again
 		default:
 			return err
 		}

@@ -261,7 +261,7 @@ func TestATunnelStallsTheFasterSide(t *testing.T) {
 	release := make(chan struct{})
 	_, c, _ := tunnelled(t, func(c *far) {
 		<-release
-		_, _ = io.CopyN(io.Discard, c.in, large)
+		c.drain(large)
 		c.write("done")
 	})
 	sent, done := new(atomic.Int64), make(chan error, 1)

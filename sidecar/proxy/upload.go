@@ -47,11 +47,13 @@ func (x *exchange) takeBody(dst *[]byte) (bool, error) {
 		*dst = appendLastChunk(*dst, x.body.Trailer, x.announcedTrailers(), x.conn.Bytes())
 	}
 	x.conn.Advance(n)
-	var broken *http1.Error
-	if errors.As(err, &broken) {
+	if err == nil {
+		return n > 0, nil
+	}
+	if broken, ok := errors.AsType[*http1.Error](err); ok {
 		return false, badRequest(broken)
 	}
-	return n > 0, nil
+	return false, err
 }
 
 // announcedTrailers are the names of the trailer fields that the request's head

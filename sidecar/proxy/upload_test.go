@@ -127,7 +127,7 @@ func TestASlowBackendStallsTheClient(t *testing.T) {
 	up := newUpstream(t, func(c *far) {
 		c.readUntil("\r\n\r\n")
 		<-read
-		_, _ = io.CopyN(io.Discard, c.in, large)
+		c.drain(large)
 		c.write(ok)
 	})
 	sc := newSidecar(t, to(up))
