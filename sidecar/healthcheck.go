@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,7 +25,7 @@ exit code 0 when it is, 1 otherwise. For the HEALTHCHECK of an image that has no
 shell. It asks the status listener (status.listen).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := from.load()
+			c, err := from.usable()
 			if err != nil {
 				return err
 			}
@@ -41,20 +43,20 @@ func checkReady(ctx context.Context, out io.Writer, listen string) error {
 	if listen == "" {
 		return fmt.Errorf("there is nobody to ask: status.listen is off")
 	}
-	host, port, err := net.SplitHostPort(listen)
+	address, err := onThisMachine(listen)
 	if err != nil {
 		return fmt.Errorf("status.listen %q: %w", listen, err)
 	}
-	if host == "" || host == "0.0.0.0" || host == "::" {
-		host = "localhost"
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", http.NoBody)
 	if err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("the sidecar does not answer: %w", err)
+	response, err := new(http.Transport).RoundTrip(request) // by no proxy
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("nothing listens on %s: is outrider running, and is status.listen the same in this configuration?", address)
+	case err != nil:
+		return fmt.Errorf("the sidecar does not answer on %s: %w", address, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
@@ -64,4 +66,19 @@ func checkReady(ctx context.Context, out io.Writer, listen string) error {
 	}
 	fmt.Fprintln(out, word)
 	return nil
+}
+
+// onThisMachine is where to find what listens on all addresses or on one.
+func onThisMachine(listen string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", err
+	}
+	switch host {
+	case "", "0.0.0.0":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
+	}
+	return net.JoinHostPort(host, port), nil
 }

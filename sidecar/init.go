@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,27 +22,42 @@ func initVerb() *cobra.Command {
 		Use:   "init [FOLDER]",
 		Short: "Write a configuration and a routing script to start from",
 		Long: `Write outrider.yaml with every key and its default, and scripts/ with a routing
-script and the types that editors complete from. Files that are there already
-stay as they are, unless --force is given.`,
+script, the types that editors complete from, and a guide. Files that are there
+already stay as they are, unless --force is given.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			folder := "."
 			if len(args) > 0 {
 				folder = args[0]
 			}
-			for _, f := range starterFiles() {
-				told, err := write(filepath.Join(folder, f.path), f.content, force)
-				if err != nil {
-					return err
-				}
-				fmt.Fprintln(cmd.OutOrStdout(), told)
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), "next: outrider validate, then outrider run")
-			return nil
+			return writeStarter(cmd.OutOrStdout(), folder, force)
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "overwrite files that exist")
 	return cmd
+}
+
+func writeStarter(out io.Writer, folder string, force bool) error {
+	files, err := starterFiles()
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		told, err := write(filepath.Join(folder, f.path), f.content, force)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(out, told)
+	}
+	fmt.Fprint(out, "\nnext:\n")
+	if folder != "." {
+		fmt.Fprintf(out, "  cd %s\n", folder)
+	}
+	fmt.Fprint(out, `  edit outrider.yaml       your backends belong under clusters; those there are examples
+  outrider validate
+  outrider run
+`)
+	return nil
 }
 
 type starterFile struct {
@@ -47,12 +65,28 @@ type starterFile struct {
 	content []byte
 }
 
-func starterFiles() []starterFile {
-	return []starterFile{
-		{"outrider.yaml", config.Example()},
-		{"scripts/route.js", scripts.Default},
-		{"scripts/outrider.d.ts", scripts.Types},
+// starterScript is a routing script like the built-in rule, ready to be edited.
+//
+//go:embed starter/route.js
+var starterScript []byte
+
+func starterFiles() ([]starterFile, error) {
+	guide, err := scripts.Files.ReadFile("README.md")
+	if err != nil {
+		return nil, err
 	}
+	return []starterFile{
+		{"outrider.yaml", starterConfig()},
+		{"scripts/route.js", starterScript},
+		{"scripts/outrider.d.ts", scripts.Types},
+		{"scripts/README.md", guide},
+	}, nil
+}
+
+// starterConfig is the example with its script switched on: the one beside it is
+// there to be edited.
+func starterConfig() []byte {
+	return bytes.Replace(config.Example(), []byte("  #file: scripts/route.js "), []byte("  file: scripts/route.js  "), 1)
 }
 
 func write(path string, content []byte, force bool) (told string, err error) {

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -22,19 +21,15 @@ func main() {
 func execute(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	root := command()
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
-		if !errors.Is(err, errTold) {
-			fmt.Fprintf(os.Stderr, "outrider: %v\n", err)
-		}
+		fmt.Fprintf(os.Stderr, "outrider: %v\n", err)
 		return 1
 	}
 	return 0
 }
-
-// errTold ends the program with exit code 1 when everything has been said.
-var errTold = errors.New("told")
 
 func command() *cobra.Command {
 	root := &cobra.Command{

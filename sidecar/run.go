@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"sync"
@@ -11,7 +10,6 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
-	"outrider/sidecar/admin"
 	"outrider/sidecar/app"
 	"outrider/sidecar/config"
 )
@@ -32,17 +30,17 @@ SIGHUP reads configuration and script again.`,
 }
 
 func run(ctx context.Context, from *source) error {
-	c, err := from.load()
+	c, err := from.usable()
 	if err != nil {
-		return fmt.Errorf("the configuration is not usable:\n%w", err)
+		return err
 	}
 	log := newLogger(c.Log)
-	token, err := adminToken(c.Admin)
+	token, publish, err := newAdminToken(c.Admin)
 	if err != nil {
 		return err
 	}
 	a, err := app.New(c, app.Options{
-		Log: log, Version: version(), Load: from.load, Token: token, OnDone: app.LogRequests(log),
+		Log: log, Version: version(), Load: from.load, Token: token, OnOpen: publish, OnDone: app.LogRequests(log),
 	})
 	if err != nil {
 		return err
@@ -81,34 +79,4 @@ func newLogger(c config.Log) *logrus.Logger {
 	}
 	log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: "15:04:05.000"})
 	return log
-}
-
-// adminToken is the token that opens the admin listener: the one in the file
-// that the configuration names, or a new one in a file that the other verbs of
-// the same user find.
-func adminToken(c config.Admin) (string, error) {
-	switch {
-	case c.Listen == "":
-		return "", nil
-	case c.TokenFile != "":
-		return admin.ReadToken(c.TokenFile)
-	}
-	token := admin.NewToken()
-	path, err := runtimeTokenFile(c.Listen)
-	if err != nil {
-		return "", err
-	}
-	return token, admin.WriteToken(path, token)
-}
-
-// findAdminToken is the token of a sidecar that runs with this configuration.
-func findAdminToken(c config.Admin) (string, error) {
-	path := c.TokenFile
-	if path == "" {
-		var err error
-		if path, err = runtimeTokenFile(c.Listen); err != nil {
-			return "", err
-		}
-	}
-	return admin.ReadToken(path)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -46,6 +47,15 @@ func (s *source) register(cmd *cobra.Command) {
 	for key, usage := range flagsOfKeys() {
 		s.flags[key] = cmd.Flags().String(flagName(key), "", usage)
 	}
+}
+
+// usable is the configuration, for a verb that can do nothing without.
+func (s *source) usable() (*config.Config, error) {
+	c, err := s.load()
+	if err != nil {
+		return nil, fmt.Errorf("the configuration is not usable:\n%w", err)
+	}
+	return c, nil
 }
 
 // load reads the configuration; it can be called again for a reload.

@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"outrider/sidecar/admin"
-	"outrider/sidecar/config"
 )
 
 // askTimeout bounds a question to a running sidecar.
@@ -76,7 +74,7 @@ func reloadVerb() *cobra.Command {
 
 // running is the sidecar that runs with this configuration.
 func (s *source) running() (*admin.Client, error) {
-	c, err := s.load()
+	c, err := s.usable()
 	if err != nil {
 		return nil, err
 	}
@@ -85,18 +83,9 @@ func (s *source) running() (*admin.Client, error) {
 	}
 	token, err := findAdminToken(c.Admin)
 	if err != nil {
-		return nil, fmt.Errorf("no token for the admin listener (is outrider running, as the same user?): %w", err)
+		return nil, err
 	}
-	return &admin.Client{Address: dialable(c.Admin), Token: token}, nil
-}
-
-// dialable is where the admin listener is reached from this machine.
-func dialable(c config.Admin) string {
-	host, port, err := net.SplitHostPort(c.Listen)
-	if err != nil || host != "" && host != "0.0.0.0" && host != "::" {
-		return c.Listen
-	}
-	return net.JoinHostPort("127.0.0.1", port)
+	return &admin.Client{Address: c.Admin.Listen, Token: token}, nil
 }
 
 func printStatus(out io.Writer, s admin.Status) error {

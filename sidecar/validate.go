@@ -18,7 +18,7 @@ func validateVerb() *cobra.Command {
 		Short: "Check configuration and script, and start nothing",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := from.load()
+			c, err := from.usable()
 			if err != nil {
 				return err
 			}
@@ -32,9 +32,14 @@ func validateVerb() *cobra.Command {
 func validate(out io.Writer, c *config.Config) error {
 	log := logrus.New()
 	log.SetOutput(out)
-	log.SetFormatter(&logrus.TextFormatter{DisableTimestamp: true, DisableColors: true})
+	log.SetFormatter(sentences{})
 	if err := app.CheckScript(c, log); err != nil {
-		return err
+		return fmt.Errorf("the script is not usable:\n%w", err)
+	}
+	if c.Admin.TokenFile != "" {
+		if _, err := configuredToken(c.Admin.TokenFile); err != nil {
+			return err
+		}
 	}
 	for _, note := range c.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)
@@ -47,6 +52,21 @@ func validate(out io.Writer, c *config.Config) error {
 	if c.Script.File != "" {
 		script = "script " + c.Script.File
 	}
-	fmt.Fprintf(out, "%s is fine: %d listeners, %d clusters, %s\n", file, len(c.Listen), len(c.Clusters), script)
+	fmt.Fprintf(out, "%s is fine: %s, %s, %s\n", file, count(len(c.Listen), "listener"), count(len(c.Clusters), "cluster"), script)
 	return nil
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// sentences writes log entries as one reads them: "warning: ...".
+type sentences struct{}
+
+// Format implements logrus.Formatter.
+func (sentences) Format(e *logrus.Entry) ([]byte, error) {
+	return fmt.Appendf(nil, "%s: %s\n", e.Level, e.Message), nil
 }

@@ -34,6 +34,9 @@ type Options struct {
 	OnChange func(health.Change)
 	// Listen opens a listener; nil stands for TCP.
 	Listen func(address string) (net.Listener, error)
+	// OnOpen is called by Run when every listener is open, before it serves; an
+	// error ends Run. From then on Addresses may be asked. Optional.
+	OnOpen func() error
 }
 
 // App is one sidecar.
@@ -45,6 +48,7 @@ type App struct {
 	monitor  *health.Monitor
 	started  time.Time
 	ready    atomic.Bool
+	leaving  atomic.Bool
 
 	clusters  atomic.Pointer[clusters]
 	members   sync.Mutex // one change of any cluster's members at a time
@@ -52,11 +56,11 @@ type App struct {
 	doors     []*door // for those who operate it
 	incidents incidents
 
-	reloading sync.Mutex // one reload at a time
-	active    atomic.Pointer[active]
+	active atomic.Pointer[active]
+	tasks  sync.WaitGroup // everything that Run started
 
-	tasks sync.WaitGroup // everything that Run started
-	ctx   context.Context
+	reloading sync.Mutex      // one reload at a time; guards ctx
+	ctx       context.Context // of the tasks; nil before and after Run
 }
 
 // active is what a reload replaces, whole.
@@ -104,36 +108,65 @@ func New(c *config.Config, o Options) (*App, error) {
 // Run serves until ctx is done, and then stops gracefully. An error means that
 // it could not start.
 func (a *App) Run(ctx context.Context) error {
+	a.started = time.Now()
 	if err := a.open(); err != nil {
+		a.active.Load().route.close()
 		return err
 	}
-	a.started = time.Now()
 	// What serves the requests lives longer than ctx: until they are over.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer a.tasks.Wait()
-	defer stop()
-	a.ctx = running
-	a.tasks.Go(func() { a.proxy.Run(running) })
-	a.tasks.Go(func() { a.monitor.Run(running) })
-	a.tasks.Go(func() { a.watchScript(running) })
+	a.start(running)
+	a.announce()
+	<-ctx.Done()
+	a.drain()
+	stop()
+	a.stopped()
+	return nil
+}
+
+func (a *App) start(ctx context.Context) {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	a.ctx = ctx
+	a.tasks.Go(func() { a.proxy.Run(ctx) })
+	a.tasks.Go(func() { a.monitor.Run(ctx) })
+	a.tasks.Go(func() { a.watchScript(ctx) })
 	a.clusters.Load().start(a)
 	for _, l := range a.listeners {
 		a.tasks.Go(func() { a.serve(l) })
 	}
 	for _, d := range a.doors {
-		a.tasks.Go(func() { a.serveDoor(running, d) })
+		a.tasks.Go(func() { a.serveDoor(ctx, d) })
 	}
-	a.announce()
-	<-ctx.Done()
-	a.drain()
-	return nil
 }
 
+// stopped returns when every task has ended. From now on a reload, which would
+// start more of them, is refused.
+func (a *App) stopped() {
+	a.reloading.Lock()
+	a.ctx = nil
+	a.reloading.Unlock()
+	a.tasks.Wait()
+	a.active.Load().route.close()
+}
+
+// open opens every listener, or none.
 func (a *App) open() error {
+	err := a.listen()
+	if err == nil && a.options.OnOpen != nil {
+		err = a.options.OnOpen()
+	}
+	if err != nil {
+		a.closeListeners()
+		a.closeDoors()
+	}
+	return err
+}
+
+func (a *App) listen() error {
 	for _, l := range a.listeners {
 		ln, err := a.options.Listen(l.address)
 		if err != nil {
-			a.closeListeners()
 			return fmt.Errorf("listener %s can not use %s: %w; choose another address in `listen`, or end what uses it", l.proxy.Name, l.address, err)
 		}
 		l.net = ln
@@ -141,8 +174,6 @@ func (a *App) open() error {
 	for _, d := range a.doors {
 		ln, err := a.options.Listen(d.address)
 		if err != nil {
-			a.closeListeners()
-			a.closeDoors()
 			return fmt.Errorf("%s.listen can not use %s: %w; choose another address, or \"\" for none", d.key, d.address, err)
 		}
 		d.net = ln
@@ -179,7 +210,11 @@ func (a *App) announce() {
 	for _, d := range a.doors {
 		a.log.WithField("address", d.net.Addr().String()).Infof("serving %s", d.key)
 	}
-	for _, note := range a.active.Load().config.Notes {
+	a.tellNotes(a.active.Load().config)
+}
+
+func (a *App) tellNotes(c *config.Config) {
+	for _, note := range c.Notes {
 		a.log.Info(note)
 	}
 }
@@ -187,6 +222,7 @@ func (a *App) announce() {
 // drain lets what runs come to its end.
 func (a *App) drain() {
 	shutdown := a.active.Load().config.Shutdown
+	a.leaving.Store(true)
 	a.log.WithFields(logrus.Fields{"drain": shutdown.Drain.String(), "grace": shutdown.Grace.String()}).Info("stopping")
 	if a.proxy.Clients() > 0 {
 		a.awaitIdle(shutdown.Drain)
@@ -213,8 +249,8 @@ func (a *App) awaitIdle(drain time.Duration) {
 	}
 }
 
-// Addresses are what the listeners listen on, in the order of the configuration,
-// once Run has opened them.
+// Addresses are what the listeners listen on, in the order of the configuration.
+// It may be called once OnOpen was.
 func (a *App) Addresses() []string {
 	var all []string
 	for _, l := range a.listeners {

@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,6 +22,10 @@ import (
 func (a *App) Reload(context.Context) error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
+	if a.ctx == nil {
+		a.log.Warn(errNotRunning.Error())
+		return errNotRunning
+	}
 	c, err := a.options.Load()
 	if err == nil {
 		err = a.activate(c)
@@ -31,8 +36,11 @@ func (a *App) Reload(context.Context) error {
 		return err
 	}
 	a.log.WithFields(logrus.Fields{"clusters": len(c.Clusters), "file": c.File}).Info("reloaded")
+	a.tellNotes(c)
 	return nil
 }
+
+var errNotRunning = errors.New("the sidecar is starting or stopping: nothing was reloaded")
 
 func (a *App) activate(c *config.Config) error {
 	if err := needsRestart(a.active.Load().config, c); err != nil {
@@ -71,12 +79,26 @@ func (a *App) adopt(u, before *upstream) {
 		return
 	}
 	next := policy(u.config)
-	if reflect.DeepEqual(before.config.TLS, u.config.TLS) {
-		next.TLS = u.Policy().TLS
-	} else {
-		a.dropConnections(u.Cluster) // they were made by other rules
+	if sameTLS(before.config.TLS, u.config.TLS) {
+		next.TLS = u.Policy().TLS // with the sessions that it remembers
+		u.SetPolicy(next)
+		return
 	}
 	u.SetPolicy(next)
+	a.dropConnections(u.Cluster) // they were made by other rules
+}
+
+// sameTLS tells whether connections made by one of two settings are as good as
+// those made by the other. Pools of certificates that were read twice are equal
+// by content alone.
+func sameTLS(a, b *config.TLS) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	first, second := *a, *b
+	first.Roots, second.Roots = nil, nil
+	sameRoots := a.Roots == b.Roots || a.Roots != nil && b.Roots != nil && a.Roots.Equal(b.Roots)
+	return first == second && sameRoots
 }
 
 func (a *App) dropConnections(c *cluster.Cluster) {
@@ -93,7 +115,7 @@ func (a *App) setActive(c *config.Config, r *route) {
 	a.tasks.Go(old.route.close)
 }
 
-// refused notes why what runs goes on as it is.
+// refused notes why what runs goes on as it is; nil: there is no reason any more.
 func (a *App) refused(err error) {
 	next := *a.active.Load()
 	next.fault = err
@@ -144,37 +166,48 @@ func (a *App) watchScript(ctx context.Context) {
 const scriptLook = 250 * time.Millisecond
 
 type scriptWatch struct {
-	file    string
-	active  []byte // what was loaded or refused last
-	pending []byte
+	pending []byte // what the last look found, when that was new
+	refused []byte // what was tried and does not load
 }
 
 func (w *scriptWatch) look(a *App) {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	file := a.active.Load().config.Script.File
-	if file == "" {
+	active := a.active.Load().route.script
+	if active == nil {
 		return
 	}
-	code, err := os.ReadFile(file)
+	code, err := os.ReadFile(active.file)
 	switch {
 	case err != nil: // editors and mounts replace files: it will be back
 		return
-	case w.file != file:
-		w.file, w.active, w.pending = file, code, nil
+	case bytes.Equal(code, active.code):
+		w.pending = nil
+		w.takenBack(a)
 		return
-	case bytes.Equal(code, w.active):
+	case w.refused != nil && bytes.Equal(code, w.refused):
 		w.pending = nil
 		return
-	case !bytes.Equal(code, w.pending):
+	case w.pending == nil || !bytes.Equal(code, w.pending):
 		w.pending = code
 		return
 	}
-	w.active, w.pending = code, nil
-	a.swapScript(code)
+	w.pending, w.refused = nil, nil
+	if !a.swapScript(code) {
+		w.refused = code
+	}
 }
 
-func (a *App) swapScript(code []byte) {
+// takenBack notes that the file holds again what is active.
+func (w *scriptWatch) takenBack(a *App) {
+	if w.refused != nil {
+		w.refused = nil
+		a.refused(nil)
+	}
+}
+
+// swapScript makes code active, or tells why not.
+func (a *App) swapScript(code []byte) bool {
 	began := time.Now()
 	now := a.active.Load()
 	name := filepath.Base(now.config.Script.File)
@@ -182,11 +215,12 @@ func (a *App) swapScript(code []byte) {
 	if err != nil {
 		a.refused(err)
 		a.log.WithField("script", name).Errorf("script refused, %s stays: %v", now.route.version(), err)
-		return
+		return false
 	}
 	a.setActive(now.config, &route{router: s, script: s})
 	a.log.WithFields(logrus.Fields{"script": name, "version": s.script.Version()}).
 		Infof("script %s active in %d ms", s.script.Version(), time.Since(began).Milliseconds())
+	return true
 }
 
 func (r *route) version() string {

@@ -125,6 +125,7 @@ type scriptRouter struct {
 	app     *App
 	script  *scripting.Script
 	file    string
+	code    []byte // of the script, as the file had it
 	limit   time.Duration
 	onError string
 	counts  [scripting.Busy + 1]atomic.Uint64
@@ -132,7 +133,7 @@ type scriptRouter struct {
 
 // patience is how much longer than its own deadline a script may take to give
 // up, before the request goes on without it.
-const patience = 20 * time.Millisecond
+const patience = 40 * time.Millisecond
 
 func (a *App) loadScript(c *config.Config, code []byte) (*scriptRouter, error) {
 	s, err := scripting.Load(scripting.Source{Name: filepath.Base(c.Script.File), Code: code}, scripting.Options{
@@ -141,7 +142,7 @@ func (a *App) loadScript(c *config.Config, code []byte) (*scriptRouter, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &scriptRouter{app: a, script: s, file: c.Script.File, limit: c.Script.Timeout + patience}
+	r := &scriptRouter{app: a, script: s, file: c.Script.File, code: code, limit: c.Script.Timeout + patience}
 	if c.Script.OnError != config.OnErrorFail {
 		r.onError = c.Script.OnError
 	}
@@ -164,7 +165,7 @@ func (r *scriptRouter) Overdue() proxy.Decision {
 
 func (r *scriptRouter) decision(d scripting.Decision) proxy.Decision {
 	r.counts[d.Outcome].Add(1)
-	if d.Outcome.Failed() {
+	if d.Outcome.Failed() && d.Outcome != scripting.UnknownCluster { // scripting tells those by name
 		r.app.warnings.Warn("script "+d.Outcome.String(), logrus.Fields{
 			"script": r.file, "version": r.script.Version(), "outcome": d.Outcome.String(), "cause": d.Err,
 		}, "the routing script failed a request")

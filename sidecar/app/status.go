@@ -61,10 +61,15 @@ func isLoopback(address string) bool {
 // errNotReady is why a probe is answered with "not ready".
 var errNotReady = errors.New("the first round of health checks is not finished")
 
-// Ready implements admin.Sidecar. Once ready, the sidecar stays so: a backend
-// that a reload brings, or one that fails, makes no app unready.
+var errLeaving = errors.New("stopping")
+
+// Ready implements admin.Sidecar. Once ready, the sidecar stays so until it
+// stops: a backend that a reload brings, or one that fails, makes no app unready.
 func (a *App) Ready() error {
-	if a.ready.Load() {
+	switch {
+	case a.leaving.Load():
+		return errLeaving
+	case a.ready.Load():
 		return nil
 	}
 	if !a.firstRoundOver() {

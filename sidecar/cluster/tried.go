@@ -3,7 +3,7 @@ package cluster
 import "slices"
 
 // MaxTries is how many backends one request can try.
-const MaxTries = 8
+const MaxTries = 12
 
 // Tried remembers the backends that a request was sent to already. The zero
 // value is ready; it lives inside the caller's own struct and is used by one

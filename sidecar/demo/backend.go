@@ -20,6 +20,8 @@ type backend struct {
 	net    net.Listener
 	server *http.Server
 	drag   time.Duration
+
+	tasks sync.WaitGroup // the server, and its connections
 }
 
 // newBackend makes a backend that will listen on ln.
@@ -44,8 +46,28 @@ func (b *backend) revive() {
 		}
 		b.net = ln
 	}
-	b.server = &http.Server{Handler: b, ReadHeaderTimeout: 5 * time.Second}
-	go func(server *http.Server, ln net.Listener) { _ = server.Serve(ln) }(b.server, b.net)
+	server, ln := newServer(b, &b.tasks), b.net
+	b.server = server
+	b.tasks.Go(func() { _ = server.Serve(ln) })
+}
+
+// newServer makes a server whose connections count as tasks: http.Server.Close
+// does not wait for them.
+func newServer(h http.Handler, tasks *sync.WaitGroup) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ConnState: func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			tasks.Add(1)
+		case http.StateClosed:
+			tasks.Done()
+		}
+	}}
+}
+
+// end kills the backend and waits until nothing of it is left.
+func (b *backend) end() {
+	b.kill()
+	b.tasks.Wait()
 }
 
 // kill ends the backend as a crash would: its port refuses.

@@ -4,6 +4,7 @@ package demo
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -13,9 +14,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/sirupsen/logrus"
-
-	"outrider/scripts"
 	"outrider/sidecar/app"
 	"outrider/sidecar/config"
 )
@@ -65,9 +63,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("the demo's own configuration: %w", err)
 	}
-	tell := newTeller(out, stage.backends)
+	names := stage.names()
+	tell := newTeller(out, names)
 	a, err := app.New(c, app.Options{
-		Log: newLog(out), Version: o.Version, Load: load, Token: o.Token,
+		Log: newLog(out, names), Version: o.Version, Load: load, Token: o.Token,
 		Listen: stage.listen, OnDone: tell.request,
 	})
 	if err != nil {
@@ -88,6 +87,11 @@ func runAll(ctx context.Context, a *app.App, s *stage, tell *teller) error {
 	return a.Run(ctx)
 }
 
+// starterScript decides as the built-in rule does.
+//
+//go:embed route.js
+var starterScript []byte
+
 // findScript is the script of a clone, where there is one, and else route.js,
 // which is written if it is not there.
 func findScript(folder string) (path string, written bool, err error) {
@@ -103,7 +107,7 @@ func findScript(folder string) (path string, written bool, err error) {
 	if err != nil {
 		return "", false, fmt.Errorf("write a script to edit: %w; start the demo in a folder that you may write to", err)
 	}
-	_, err = f.Write(scripts.Default)
+	_, err = f.Write(starterScript)
 	return own, true, errors.Join(err, f.Close())
 }
 
@@ -133,11 +137,4 @@ shutdown: { grace: 2s }
 `, s.requests.address(), quoted,
 		s.backends[0].address(), s.backends[1].address(), s.backends[2].address(), s.backends[3].address(),
 		s.admin.address(), s.status.address())
-}
-
-func newLog(out io.Writer) *logrus.Logger {
-	log := logrus.New()
-	log.SetOutput(out)
-	log.SetFormatter(plain{})
-	return log
 }

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 )
 
 // stage is everything of the demo but the sidecar: its ports, the sample
@@ -62,7 +61,7 @@ func newStage(o Options, out io.Writer) (*stage, error) {
 		}
 		*want.seat = taken
 		if taken.busy != 0 {
-			fmt.Fprintf(out, "port %d is in use by somebody else: taking %d instead\n", taken.busy, taken.port())
+			fmt.Fprintf(out, "port %d is in use: taking %d instead\n", taken.busy, taken.port())
 		}
 	}
 	for i, name := range []string{"one-a", "one-b", "two-a", "two-b"} {
@@ -85,19 +84,20 @@ func (s *stage) listen(address string) (net.Listener, error) {
 	return net.Listen("tcp", address)
 }
 
-// run serves the sample backends, and those who want them to fail.
+// run serves the sample backends, and those who want them to fail, until ctx is
+// done.
 func (s *stage) run(ctx context.Context) {
 	var parts sync.WaitGroup
-	defer parts.Wait()
 	for _, b := range s.backends {
 		b.revive()
 	}
-	control := &http.Server{Handler: http.HandlerFunc(s.serveControl), ReadHeaderTimeout: 5 * time.Second}
+	control := newServer(http.HandlerFunc(s.serveControl), &parts)
 	parts.Go(func() { _ = control.Serve(s.control.net) })
 	<-ctx.Done()
 	_ = control.Close()
+	parts.Wait() // nobody revives a backend any more
 	for _, b := range s.backends {
-		b.kill()
+		b.end()
 	}
 }
 
@@ -108,7 +108,7 @@ func (s *stage) close() error {
 		}
 	}
 	for _, b := range s.backends {
-		b.kill()
+		b.end()
 	}
 	return nil
 }
@@ -144,29 +144,38 @@ func (s *stage) find(name string) *backend {
 	return nil
 }
 
-func (s *stage) introduce(out io.Writer, script string, written bool) {
-	port, control := s.requests.port(), s.control.port()
-	verb := "edit it now"
-	if written {
-		verb = "written for you; edit it now"
+// names are those of the sample backends, by address.
+func (s *stage) names() map[string]string {
+	names := make(map[string]string)
+	for _, b := range s.backends {
+		names[b.address()] = b.name
 	}
-	fmt.Fprintf(out, `
-  Outrider demo: two clusters of two sample backends, and a sidecar in front.
+	return names
+}
 
-    curl localhost:%[1]d/one/hello        goes to cluster one
-    curl localhost:%[1]d/two/hello        goes to cluster two, as everything else
+func (s *stage) introduce(out *console, script string, written bool) {
+	decides := "decides where each request goes:"
+	if written {
+		decides = "was written for you, and decides where each request goes:"
+	}
+	row := func(left, right string) string {
+		return fmt.Sprintf("    %s  %s\n", out.paint(bold, fmt.Sprintf("%-36s", left)), right)
+	}
+	url := func(of *seat, path string) string { return fmt.Sprintf("curl localhost:%d%s", of.port(), path) }
 
-    %[3]s   is the script that decides: %[4]s,
-                           a saved change is active within a second
-
-    curl localhost:%[2]d/kill/one-a       one-a dies: requests go on, to one-b
-    curl localhost:%[2]d/slow/two-a       two-a takes two seconds for everything
-    curl localhost:%[2]d/revive/one-a     and back
-
-    curl localhost:%[5]d/readyz           is it ready?
-    curl localhost:%[6]d/status           all that it knows, as JSON
-
-  Ctrl-C ends it. Each request shows here with the backend that it went to:
-
-`, port, control, script, verb, s.status.port(), s.admin.port())
+	fmt.Fprint(out, "\n  Outrider demo: a sidecar in front of two clusters of two sample backends.\n",
+		"\n  In another terminal, send it requests:\n",
+		row(url(s.requests, "/one/hello"), "goes to cluster one"),
+		row(url(s.requests, "/two/hello"), "everything else goes to cluster two"),
+		"\n  Change the rule:\n",
+		row("edit "+script, decides),
+		row("", "save a change, and it is active within a second"),
+		"\n  Break something:\n",
+		row(url(s.control, "/kill/one-a"), "one-a is dead; one-b serves all, no request fails"),
+		row(url(s.control, "/slow/two-a"), "two-a takes 2 s for everything: its checks time out"),
+		row(url(s.control, "/revive/one-a"), "and back, as fast as before"),
+		"\n  Look inside:\n",
+		row(url(s.status, "/readyz"), "is it ready?"),
+		row(url(s.admin, "/status"), "all that it knows, as JSON"),
+		"\n  Ctrl-C ends it. Below: each request with the backend that it went to, and what changes.\n\n")
 }

@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
 	"outrider/sidecar/proxy"
 )
 
@@ -41,7 +39,11 @@ const (
 	yellow = "33"
 	red    = "31"
 	grey   = "90"
+	bold   = "1"
 )
+
+// clock is how the time stands at the begin of each line.
+const clock = "15:04:05"
 
 // teller tells of each request, without holding it up: when the terminal is
 // slower than the requests, some are not told.
@@ -52,12 +54,8 @@ type teller struct {
 	untold  atomic.Uint64
 }
 
-func newTeller(c *console, backends []*backend) *teller {
-	t := &teller{console: c, names: make(map[string]string), lines: make(chan string, 256)}
-	for _, b := range backends {
-		t.names[b.address()] = b.name
-	}
-	return t
+func newTeller(c *console, names map[string]string) *teller {
+	return &teller{console: c, names: names, lines: make(chan string, 256)}
 }
 
 func (t *teller) request(s *proxy.Summary) {
@@ -85,10 +83,10 @@ func (t *teller) line(s *proxy.Summary) string {
 	} else if s.Status >= 400 {
 		code = yellow
 	}
-	line := fmt.Sprintf("%s %-6s %-28s %-32s %s %7.1f ms", time.Now().Format("15:04:05"), printable(s.Request.Method()),
+	line := fmt.Sprintf("%s %-6s %-24s %-30s %s %7.1f ms", time.Now().Format(clock), printable(s.Request.Method()),
 		printable(s.Request.Path()), where, t.console.paint(code, fmt.Sprint(s.Status)), float64(s.Duration.Microseconds())/1000)
 	if s.Retries > 0 {
-		line += fmt.Sprintf("  after %d retries", s.Retries)
+		line += "  after " + count(s.Retries, "retry", "retries")
 	}
 	if s.Outcome != "" {
 		line += "  script: " + s.Outcome
@@ -112,6 +110,13 @@ func printable(s string) string {
 	}, s)
 }
 
+func count[N int | uint64](n N, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
 func (t *teller) run(ctx context.Context) {
 	for {
 		select {
@@ -124,28 +129,4 @@ func (t *teller) run(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// plain writes a log entry as a line to be read, without its fields but those
-// that say why.
-type plain struct{}
-
-// Format implements logrus.Formatter.
-func (plain) Format(e *logrus.Entry) ([]byte, error) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %-6s %s", e.Time.Format("15:04:05"), levelWord(e.Level), e.Message)
-	for _, key := range []string{"cause", "usable", "total", logrus.ErrorKey} {
-		if v, ok := e.Data[key]; ok {
-			fmt.Fprintf(&b, "  %s=%v", key, v)
-		}
-	}
-	b.WriteByte('\n')
-	return []byte(b.String()), nil
-}
-
-func levelWord(l logrus.Level) string {
-	if l == logrus.InfoLevel {
-		return "--"
-	}
-	return strings.ToUpper(l.String())[:4]
 }

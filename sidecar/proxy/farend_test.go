@@ -169,3 +169,21 @@ func (c *far) drain(n int64) {
 	_, _ = io.CopyN(io.Discard, c.in, buffered)
 	_, _ = io.CopyN(io.Discard, c.nc, n-buffered)
 }
+
+// expectGone wants the connection to end.
+func (c *far) expectGone() {
+	c.t.Helper()
+	select {
+	case <-c.gone:
+	case <-time.After(patience):
+		c.t.Fatal("the sidecar does not end its connection to the upstream")
+	}
+}
+
+// await waits for the test's signal, or the end of the test.
+func (c *far) await(signal <-chan struct{}) {
+	select {
+	case <-signal:
+	case <-c.gone:
+	}
+}

@@ -41,7 +41,7 @@ func TestALostClientCancelsTheExchange(t *testing.T) {
 			}
 			lost := time.Now()
 			c.reset()
-			<-far.gone
+			far.expectGone()
 			if took := time.Since(lost); took > time.Second {
 				t.Errorf("the backend was cancelled after %v, want at once", took)
 			}
@@ -68,7 +68,7 @@ func TestAClientThatClosesInTheMiddleOfAResponseCancelsIt(t *testing.T) {
 	c := dialRaw(t, sc.addr).send(getRoot)
 	c.head()
 	c.close()
-	<-up.conn(0).gone
+	up.conn(0).expectGone()
 }
 
 func TestAFINInTheMiddleOfARequestAbortsIt(t *testing.T) {
@@ -78,7 +78,7 @@ func TestAFINInTheMiddleOfARequestAbortsIt(t *testing.T) {
 	far := up.conn(0)
 	until(t, "the body", func() bool { return strings.Contains(far.got(), "hello") })
 	c.fin()
-	<-far.gone
+	far.expectGone()
 	if strings.Contains(far.got(), "\r\n0\r\n") {
 		t.Errorf("the cut upload got a clean end: %q", far.got())
 	}
@@ -120,7 +120,7 @@ func TestAFINAfterARequestCancelsAResponseThatDoesNotBegin(t *testing.T) {
 	sc := newSidecar(t, to(up), halfClose(100*time.Millisecond), told.option(), retries(3))
 	c := dialRaw(t, sc.addr).send(getRoot)
 	c.fin()
-	<-up.conn(0).gone
+	up.conn(0).expectGone()
 	if rest, _ := c.rest(); rest != "" {
 		t.Errorf("client got %q", rest)
 	}

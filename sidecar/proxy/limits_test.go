@@ -58,7 +58,7 @@ func TestAClientThatNeverReadsIsCut(t *testing.T) {
 			})
 			sc := newSidecar(t, to(up), idle(100*time.Millisecond))
 			c := dialRaw(t, sc.addr).send("GET / HTTP/" + version + "\r\nHost: a\r\n\r\n")
-			<-up.conn(0).gone
+			up.conn(0).expectGone()
 			sc.rest(t)
 			c.patient()
 			resp, err := http.ReadResponse(c.in, nil)
@@ -86,7 +86,9 @@ func TestManySlowHeadsDoNotKeepOthersWaiting(t *testing.T) {
 	if per := grown / int64(len(slow)); per > 64<<10 {
 		t.Errorf("a slow head takes %d KiB", per>>10)
 	}
-	expectOK(t, sc.exchange(t, getRoot))
+	quick := dialRaw(t, sc.addr)
+	expectOK(t, quick.send(getRoot).response())
+	quick.close()
 	for _, c := range slow {
 		if a := c.response(); a.StatusCode != http.StatusRequestTimeout {
 			t.Fatalf("got %s", a.Status)

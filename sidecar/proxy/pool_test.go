@@ -84,7 +84,7 @@ func TestAConnectionIsNotUsedAgainAfter(t *testing.T) {
 				if a := c.responseTo(method); strings.Contains(a.body, "evil") {
 					t.Errorf("response %d is %q", i, a.body)
 				}
-				<-up.conn(i).gone
+				up.conn(i).expectGone()
 			}
 			if n := up.accepted(); n != 2 {
 				t.Errorf("2 requests took %d connections, want 2", n)
@@ -143,7 +143,7 @@ func answeredEarly(t *testing.T, size int) string {
 	answer := make(chan struct{})
 	up := newUpstream(t, func(c *far) {
 		if c.readUntil("\r\n\r\n"); strings.HasPrefix(c.got(), "PUT") {
-			<-answer
+			c.await(answer)
 		}
 		c.write(ok)
 		if _, err := c.in.ReadString('G'); err == nil {
@@ -169,7 +169,7 @@ func answeredEarly(t *testing.T, size int) string {
 		expectOK(t, sc.ask(t, getRoot))
 	}
 	if up.accepted() > 1 || size == capacityProbe {
-		<-put.gone
+		put.expectGone()
 	}
 	_, body, _ := strings.Cut(put.got(), "\r\n\r\n")
 	return body
@@ -215,7 +215,7 @@ func TestAConnectionIsClosedWhenItWasIdleForLong(t *testing.T) {
 	up := newUpstream(t, answers(ok))
 	sc := newSidecar(t, to(up), policy(func(p *cluster.Policy) { p.UpstreamIdle = 100 * time.Millisecond }))
 	expectOK(t, sc.ask(t, getRoot))
-	<-up.conn(0).gone
+	up.conn(0).expectGone()
 	expectOK(t, sc.ask(t, getRoot))
 	if n := up.accepted(); n != 2 {
 		t.Errorf("%d connections, want 2", n)
@@ -227,7 +227,7 @@ func TestForgettingABackendClosesItsConnections(t *testing.T) {
 	up := newUpstream(t, func(c *far) {
 		for r := c.request(); r != nil; r = c.request() {
 			if r.Method == http.MethodPut {
-				<-answer
+				c.await(answer)
 			}
 			c.write(ok)
 		}
@@ -241,8 +241,8 @@ func TestForgettingABackendClosesItsConnections(t *testing.T) {
 	for _, b := range sc.cluster.SetMembers(nil) {
 		sc.Forget(b)
 	}
-	<-idle.gone
+	idle.expectGone()
 	close(answer)
 	expectOK(t, busy.response())
-	<-up.conn(0).gone
+	up.conn(0).expectGone()
 }

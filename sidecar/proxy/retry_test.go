@@ -205,7 +205,7 @@ func TestAnIdleConnectionThatHasEndedIsNotUsed(t *testing.T) {
 	sc := newSidecar(t, to(up))
 	for i := range 3 {
 		expectOK(t, sc.ask(t, postHello))
-		<-up.conn(i).gone
+		up.conn(i).expectGone()
 	}
 	if n := len(up.requests()); n != 3 {
 		t.Errorf("the upstream got %d requests, want 3", n)
@@ -285,7 +285,7 @@ func TestAStreamedBodyThatIsStillWholeIsSentAgain(t *testing.T) {
 	sc := newSidecar(t, to(up))
 	expectOK(t, sc.ask(t, getRoot))
 	c := dialRaw(t, sc.addr).send("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
-	<-up.conn(0).gone
+	up.conn(0).expectGone()
 	c.send("3\r\ntwo\r\n0\r\n\r\n")
 	expectOK(t, c.response())
 	requests := up.requests()
@@ -343,7 +343,7 @@ func TestWhatTheClientDidIsNoEvidenceAboutTheBackend(t *testing.T) {
 	c = dialRaw(t, sc.addr).send(getRoot)
 	up.conn(1)
 	c.reset()
-	<-up.conn(1).gone
+	up.conn(1).expectGone()
 	until(t, "the end of the exchange", func() bool { return sc.Active() == 0 })
 	if errs := told.all(); len(errs) != 0 {
 		t.Errorf("OnFailure got %v", errs)

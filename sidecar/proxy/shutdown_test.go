@@ -35,7 +35,7 @@ func TestShutdownClosesIdleConnectionsAtOnce(t *testing.T) {
 	fresh.expectEnd()
 	used.expectEnd()
 	<-over
-	<-up.conn(0).gone
+	up.conn(0).expectGone()
 	if nc, err := net.Dial("tcp", sc.addr); err == nil {
 		_ = nc.Close()
 		t.Error("a new connection was accepted")
@@ -46,7 +46,7 @@ func TestShutdownLetsExchangesEnd(t *testing.T) {
 	answer := make(chan struct{})
 	up := newUpstream(t, func(c *far) {
 		c.request()
-		<-answer
+		c.await(answer)
 		c.write(ok)
 		_ = c.awaitClose()
 	})
@@ -65,7 +65,7 @@ func TestShutdownLetsExchangesEnd(t *testing.T) {
 	}
 	busy.expectEnd()
 	<-over
-	<-up.conn(0).gone
+	up.conn(0).expectGone()
 	if n := len(up.requests()); n != 1 {
 		t.Errorf("the upstream got %d requests, want only the one that was under way", n)
 	}
@@ -76,7 +76,7 @@ func TestShutdownLetsABodyEnd(t *testing.T) {
 	up := newUpstream(t, func(c *far) {
 		c.request()
 		c.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok")
-		<-rest
+		c.await(rest)
 		c.write("ok")
 	})
 	sc := newSidecar(t, to(up))
@@ -124,7 +124,7 @@ func TestShutdownCutsOffWhatTakesTooLong(t *testing.T) {
 		}
 	}
 	for i := range up.accepted() {
-		<-up.conn(i).gone
+		up.conn(i).expectGone()
 	}
 	if sc.Clients() != 0 || sc.Active() != 0 {
 		t.Errorf("there are still %d clients and %d exchanges", sc.Clients(), sc.Active())

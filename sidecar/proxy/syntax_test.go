@@ -213,7 +213,7 @@ func TestAmbiguousPathsAreRefusedWhereThatIsWanted(t *testing.T) {
 	for _, path := range []string{
 		"/..", "/.", "/../a", "/a/..", "/a/../b", "/a/./b", "/a/.", "//", "//a", "/a//b", "/a//",
 		"/a\\b", "/a%2fb", "/a%2Fb", "/a%5cb", "/a%5Cb", "/%2e%2e/a", "/%2E./a", "/.%2e", "/a%00",
-		"/..;/a", "/..;x=1/a", "/.;x/a", "/a;/b", "/%", "/%a", "/%zz", "/%g0/a", "/%u002e", "http://a//b", "http://a/b/..",
+		"/..;/a", "/..;x=1/a", "/;x=1/a", "/a/;x", "/.;x/a", "/a;/b", "/%", "/%a", "/%zz", "/%g0/a", "/%u002e", "http://a//b", "http://a/b/..",
 	} {
 		rows = append(rows, refusal{path, "GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n", 400})
 	}

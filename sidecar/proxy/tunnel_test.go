@@ -172,7 +172,7 @@ func TestBytesThatComeWithTheHandshakeAreNotLost(t *testing.T) {
 	c := dialRaw(t, sc.addr).send(upgrading + "early")
 	c.head()
 	c.expect("at once")
-	<-up.conn(0).gone
+	up.conn(0).expectGone()
 }
 
 func TestARefusedUpgradeLeavesTheConnectionUsable(t *testing.T) {
@@ -240,7 +240,7 @@ func idle(d time.Duration) option { return policy(func(p *cluster.Policy) { p.St
 func TestAnIdleTunnelIsClosed(t *testing.T) {
 	sc, c, up := tunnelled(t, func(c *far) { _ = c.awaitClose() }, idle(100*time.Millisecond))
 	_, _ = c.rest()
-	<-up.conn(0).gone
+	up.conn(0).expectGone()
 	sc.rest(t)
 }
 
@@ -260,7 +260,7 @@ func TestATunnelThatIsUsedInOneDirectionIsNotIdle(t *testing.T) {
 func TestATunnelStallsTheFasterSide(t *testing.T) {
 	release := make(chan struct{})
 	_, c, _ := tunnelled(t, func(c *far) {
-		<-release
+		c.await(release)
 		c.drain(large)
 		c.write("done")
 	})

@@ -126,7 +126,7 @@ func TestASlowBackendStallsTheClient(t *testing.T) {
 	read := make(chan struct{})
 	up := newUpstream(t, func(c *far) {
 		c.readUntil("\r\n\r\n")
-		<-read
+		c.await(read)
 		c.drain(large)
 		c.write(ok)
 	})
@@ -151,6 +151,7 @@ func TestASlowBackendStallsTheClient(t *testing.T) {
 
 func TestServerSentEventsPassAtOnce(t *testing.T) {
 	next := make(chan string)
+	defer close(next)
 	up := newUpstream(t, func(c *far) {
 		c.request()
 		for event := range next {
@@ -169,7 +170,6 @@ func TestServerSentEventsPassAtOnce(t *testing.T) {
 	c.expect("2\r\nda\r\n") // a piece of a chunk is not held back either
 	next <- "ta:\r\n0\r\n\r\n"
 	c.expect("3\r\nta:\r\n0\r\n\r\n")
-	close(next)
 }
 
 func TestBothDirectionsStreamAtATime(t *testing.T) {
@@ -221,7 +221,7 @@ func TestAnEarlyAnswerReachesAClientThatStillSends(t *testing.T) {
 	if a := c.response(); a.StatusCode != http.StatusRequestEntityTooLarge || a.body != "big" || a.err != nil {
 		t.Fatalf("got %s with body %q (%v)", a.Status, a.body, a.err)
 	}
-	<-up.conn(0).gone
+	up.conn(0).expectGone()
 	if rest, _ := c.rest(); rest != "" {
 		t.Errorf("behind the answer came %q", rest)
 	}
@@ -237,7 +237,7 @@ func TestAnEarlyAnswerIsNotLostWhenTheClientGoesOnSending(t *testing.T) {
 	sc := newSidecar(t, to(up))
 	c := dialRaw(t, sc.addr)
 	c.send("POST / HTTP/1.1\r\nHost: a\r\n" + lengthOf(strings.Repeat("x", 512<<10)))
-	<-up.conn(0).gone
+	up.conn(0).expectGone()
 	if a := c.response(); a.StatusCode != http.StatusRequestEntityTooLarge || a.body != "big" {
 		t.Errorf("got %s with body %q", a.Status, a.body)
 	}
@@ -297,7 +297,7 @@ func TestAFinalAnswerInThePlaceOfA100EndsTheConnection(t *testing.T) {
 	if a.StatusCode != http.StatusForbidden || !a.Close {
 		t.Errorf("got %s, close %v: nobody can know whether the body comes", a.Status, a.Close)
 	}
-	<-up.conn(0).gone
+	up.conn(0).expectGone()
 	c.expectEnd()
 }
 
@@ -328,7 +328,7 @@ func TestAnUploadThatStopsIsTimedOut(t *testing.T) {
 	}))
 	c := dialRaw(t, sc.addr).send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\nhello")
 	expectFault(t, c.response(), http.StatusRequestTimeout, "http_request_error")
-	<-up.conn(0).gone
+	up.conn(0).expectGone()
 	if errs := told.all(); len(errs) != 0 {
 		t.Errorf("the backend is blamed: %v", errs)
 	}

@@ -62,27 +62,33 @@ type transport interface {
 // writes to it; these may be two. Stop may be called from anywhere; everything
 // else is for the task that holds the connection.
 type Conn struct {
-	transport transport
-	loop      *Loop
-	handler   Handler
-	slot      int // in the loop's list
+	// What the loop looks at stands together: there may be very many of these.
+	readBy, writeBy atomic.Int64 // when the wait under way is over; 0: there is none
+	watch           watch
+	transport       transport
+
+	loop    *Loop
+	slot    int32 // in the loop's list; -1: closed
+	stopped atomic.Bool
+	turn    atomic.Uint32 // see turn.go
+	handler Handler
 
 	buf  *Buffer // lent while there are unread bytes, which are buf.B[r:w]
 	r, w int
 	end  error // what the reading side ended with, told when the bytes are used up
 
-	readLimit, writeLimit int64        // milliseconds that a wait may last
-	readBy, writeBy       atomic.Int64 // when the wait under way is over; 0: there is none
-	stopped               atomic.Bool
-	turn                  atomic.Uint32 // see turn.go
-	watch                 watch
+	readLimit, writeLimit int64 // milliseconds that a wait may last
 }
 
-// SetReadLimit sets how long one read may wait from now on, in steps of Tick.
-func (c *Conn) SetReadLimit(d time.Duration) { c.readLimit = int64(d / time.Millisecond) }
+// SetReadLimit sets how long one read may wait for its bytes from now on, in
+// steps of Tick. Until then it may not wait for longer than that.
+func (c *Conn) SetReadLimit(d time.Duration) { c.readLimit = millis(d) }
 
-// SetWriteLimit sets how long one write may wait from now on, in steps of Tick.
-func (c *Conn) SetWriteLimit(d time.Duration) { c.writeLimit = int64(d / time.Millisecond) }
+// SetWriteLimit sets how long the other end may take nothing of a write from now
+// on, in steps of Tick.
+func (c *Conn) SetWriteLimit(d time.Duration) { c.writeLimit = millis(d) }
+
+func millis(d time.Duration) int64 { return max(0, int64(d/time.Millisecond)) }
 
 // Remote is the address of the other end; the zero value when it has none.
 func (c *Conn) Remote() netip.AddrPort { return c.transport.remote() }
@@ -170,13 +176,13 @@ func (c *Conn) makeRoom(size int) {
 	switch {
 	case c.buf == nil:
 		c.buf = c.loop.buffers.Lend(size)
-	case c.r == c.w && len(c.buf.B) >= size:
-		c.r, c.w = 0, 0
-	case c.w == len(c.buf.B) || len(c.buf.B) < size:
+	case len(c.buf.B) < max(size, c.w-c.r+1):
 		bigger := c.loop.buffers.Lend(max(size, c.w-c.r+1))
 		n := copy(bigger.B, c.Bytes())
 		c.buf.Release()
 		c.buf, c.r, c.w = bigger, 0, n
+	case len(c.buf.B)-c.r < size || c.w == len(c.buf.B):
+		c.r, c.w = 0, copy(c.buf.B, c.Bytes())
 	}
 }
 
@@ -225,11 +231,13 @@ func (c *Conn) interrupted(by int64) error {
 // CloseWrite tells the other end that nothing more comes (FIN); reading goes on.
 func (c *Conn) CloseWrite() error { return c.transport.closeWrite() }
 
-// Close ends the connection. What was written is still delivered.
+// Close ends the connection. What was written is still delivered. A connection
+// that is closed stays closed: Close and Abort do nothing then.
 func (c *Conn) Close() {
-	c.loop.forget(c)
-	c.transport.close()
-	c.dropBuffer()
+	if c.loop.forget(c) {
+		c.transport.close()
+		c.dropBuffer()
+	}
 }
 
 func (c *Conn) dropBuffer() {
@@ -240,9 +248,10 @@ func (c *Conn) dropBuffer() {
 // Abort ends the connection so that the other end can not take it for a clean
 // end (RST, where the transport has one).
 func (c *Conn) Abort() {
-	c.loop.forget(c)
-	c.transport.abort()
-	c.dropBuffer()
+	if c.loop.forget(c) {
+		c.transport.abort()
+		c.dropBuffer()
+	}
 }
 
 // Park gives an idle upstream connection up until Unpark. Should it end or say

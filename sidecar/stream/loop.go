@@ -25,14 +25,25 @@ type Loop struct {
 	stopping atomic.Bool // idle connections end
 	ended    atomic.Bool // all do
 
+	life context.Context // of what begins without a connection; StopAll ends it
+	end  context.CancelFunc
+
 	mu    sync.Mutex // guards conns and the conns' slots
 	conns []*Conn
+	swept int           // the ones from here on have been looked at in this round
 	wake  chan struct{} // tells Run that there are connections again
 }
 
+// A sweep looks at sweepPart of the connections, and at sweepLeast at least: a
+// wait may last so many ticks longer when there are very many.
+const (
+	sweepPart  = 4
+	sweepLeast = 1024
+)
+
 // NewLoop makes a loop. Nothing happens on its connections until Run runs.
 func NewLoop() *Loop {
-	l := &Loop{start: time.Now(), wake: make(chan struct{}, 1)}
+	l := NewNetLoop()
 	l.poller = newPoller(l)
 	return l
 }
@@ -40,7 +51,9 @@ func NewLoop() *Loop {
 // NewNetLoop makes a loop that carries all bytes over net.Conn, as every loop
 // does on systems without a poller of ours.
 func NewNetLoop() *Loop {
-	return &Loop{start: time.Now(), wake: make(chan struct{}, 1)}
+	l := &Loop{start: time.Now(), wake: make(chan struct{}, 1)}
+	l.life, l.end = context.WithCancel(context.Background())
+	return l
 }
 
 // Buffers lends memory for what passes through the loop's connections.
@@ -49,7 +62,9 @@ func (l *Loop) Buffers() *Buffers { return &l.buffers }
 // Now is the time since the loop was made, as of the last tick.
 func (l *Loop) Now() time.Duration { return time.Duration(l.now.Load()) * time.Millisecond }
 
-// Run does the loop's work until ctx is done. It sleeps while there are no
+// Run does the loop's work until ctx is done, and then stops what still waits,
+// as StopAll does: nobody would end those waits any more. It does not wait for
+// the tasks, one of which may be stuck; Busy tells. It sleeps while there are no
 // connections.
 func (l *Loop) Run(ctx context.Context) {
 	var polling sync.WaitGroup
@@ -59,6 +74,7 @@ func (l *Loop) Run(ctx context.Context) {
 		defer l.poller.close()
 	}
 	defer l.workers.close()
+	defer l.StopAll()
 	ticker := time.NewTicker(Tick)
 	defer ticker.Stop()
 	for {
@@ -79,29 +95,39 @@ func (l *Loop) Run(ctx context.Context) {
 
 // sweep ends the waits whose time is over at now, in milliseconds since the
 // start. It reports whether there are connections.
+//
+// It goes from the end to the beginning: the connection that forget moves comes
+// from the end, and is looked at twice rather than not at all.
 func (l *Loop) sweep(now int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.now.Store(now)
-	for _, c := range l.conns {
-		if by := c.readBy.Load(); by != 0 && now >= by {
-			c.transport.wakeRead()
-		}
-		if by := c.writeBy.Load(); by != 0 && now >= by {
-			c.transport.wakeWrite()
-		}
-		c.watch.tick(c)
+	if l.swept = min(l.swept, len(l.conns)); l.swept == 0 {
+		l.swept = len(l.conns)
 	}
+	from := max(0, l.swept-max(sweepLeast, len(l.conns)/sweepPart))
+	for _, c := range l.conns[from:l.swept] {
+		c.tick(now)
+	}
+	l.swept = from
 	return len(l.conns) > 0
+}
+
+// tick is the loop's look at a connection.
+func (c *Conn) tick(now int64) {
+	if by := c.readBy.Load(); by != 0 && now >= by {
+		c.transport.wakeRead()
+	}
+	if by := c.writeBy.Load(); by != 0 && now >= by {
+		c.transport.wakeWrite()
+	}
+	c.watch.tick(c)
 }
 
 func (l *Loop) remember(c *Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.slot >= 0 {
-		return
-	}
-	c.slot = len(l.conns)
+	c.slot = int32(len(l.conns))
 	if l.conns = append(l.conns, c); len(l.conns) == 1 {
 		l.now.Store(time.Since(l.start).Milliseconds())
 		select {
@@ -111,11 +137,12 @@ func (l *Loop) remember(c *Conn) {
 	}
 }
 
-func (l *Loop) forget(c *Conn) {
+// forget reports false when the connection has been forgotten before.
+func (l *Loop) forget(c *Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.slot < 0 {
-		return
+		return false
 	}
 	last := len(l.conns) - 1
 	moved := l.conns[last]
@@ -123,6 +150,7 @@ func (l *Loop) forget(c *Conn) {
 	l.conns[last] = nil
 	l.conns = l.conns[:last]
 	c.slot = -1
+	return true
 }
 
 // StopIdle ends the connections that wait for a handler's next turn, now and
@@ -137,9 +165,10 @@ func (l *Loop) StopIdle() {
 }
 
 // StopAll stops every connection for good: whoever waits for one gets
-// ErrStopped.
+// ErrStopped. What is being dialled fails.
 func (l *Loop) StopAll() {
 	l.ended.Store(true)
+	l.end()
 	l.each((*Conn).Stop)
 }
 

@@ -8,17 +8,52 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"time"
 )
 
 // netConn is the transport over net.Conn: TLS, and every system but Linux. A
 // goroutine sits in each of its reads, and a deadline in the past wakes it.
 type netConn struct {
-	*Conn
-	net   net.Conn
-	ended chan error // what a watch has seen
-	gone  func(*Conn)
-	peek  peek
+	Conn
+	net              net.Conn
+	reading, writing call
+	ended            chan error // what a watch has seen
+	gone             func(*Conn)
+	peek             peek
+}
+
+// call is a Read or Write of a net.Conn. A deadline in the past ends it; it is
+// set while the call is under way, and taken back by the end of that very call: one
+// that is left for the next would break it, and a TLS connection for good.
+type call struct {
+	mu              sync.Mutex // guards what follows
+	underWay, woken bool
+}
+
+func (c *call) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.underWay = true
+}
+
+// wake ends the call if it is under way, for a reason that still holds.
+func (c *call) wake(setDeadline func(time.Time) error, reason func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.underWay && !c.woken && reason() {
+		c.woken = true
+		_ = setDeadline(past())
+	}
+}
+
+func (c *call) end(setDeadline func(time.Time) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.woken {
+		_ = setDeadline(time.Time{})
+	}
+	c.underWay, c.woken = false, false
 }
 
 // past is a deadline that is over.
@@ -26,25 +61,16 @@ func past() time.Time { return time.Unix(1, 0) }
 
 // AdoptNet makes a connection of the loop from nc.
 func (l *Loop) AdoptNet(nc net.Conn) *Conn {
-	c := &Conn{loop: l, slot: -1}
-	t := &netConn{Conn: c, net: nc}
-	c.transport = t
-	l.remember(c)
-	return c
+	t := &netConn{Conn: Conn{loop: l}, net: nc}
+	t.transport = t
+	l.remember(&t.Conn)
+	return &t.Conn
 }
 
 func (t *netConn) read(p []byte, other *Conn) (int, error) {
+	by := t.deadline(t.readLimit)
 	for {
-		by := t.deadline(t.readLimit)
-		t.readBy.Store(by)
-		if t.halted() {
-			t.readBy.Store(0)
-			return 0, ErrStopped
-		}
-		t.watch.arm(t.Conn, other)
-		n, err := t.net.Read(p)
-		seen := t.watch.disarm(other)
-		t.readBy.Store(0)
+		n, seen, err := t.tryRead(p, other, by)
 		switch {
 		case n > 0:
 			return n, nil
@@ -52,52 +78,78 @@ func (t *netConn) read(p []byte, other *Conn) (int, error) {
 			return 0, io.ErrNoProgress
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return 0, err
-		}
-		_ = t.net.SetReadDeadline(time.Time{})
-		switch {
-		case t.turn.Load() == turnEnding:
-			return 0, ErrStopped
 		case seen != nil:
 			return 0, seen
 		}
-		if err := t.interrupted(by); err != nil {
+		if err := t.readInterrupted(by); err != nil {
 			return 0, err
 		}
 		// A wake-up that was meant for an earlier wait.
 	}
 }
 
-func (t *netConn) write(p []byte) error {
-	for {
-		by := t.deadline(t.writeLimit)
-		t.writeBy.Store(by)
-		if t.halted() {
-			t.writeBy.Store(0)
-			return ErrStopped
-		}
-		n, err := t.net.Write(p)
-		t.writeBy.Store(0)
-		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
-			return err
-		}
-		_ = t.net.SetWriteDeadline(time.Time{})
-		if err := t.interrupted(by); err != nil {
-			return err
-		}
-		p = p[n:]
+// tryRead is one read. seen is what the watch on other has seen meanwhile.
+func (t *netConn) tryRead(p []byte, other *Conn, by int64) (n int, seen, err error) {
+	t.readBy.Store(by)
+	t.reading.begin()
+	t.watch.arm(&t.Conn, other)
+	// Who interrupted before the call began could not wake it.
+	if err = t.readInterrupted(by); err == nil {
+		n, err = t.net.Read(p)
 	}
+	seen = t.watch.disarm(other)
+	t.reading.end(t.net.SetReadDeadline)
+	t.readBy.Store(0)
+	return n, seen, err
+}
+
+// readInterrupted is interrupted, and StopIdle.
+func (t *netConn) readInterrupted(by int64) error {
+	if t.turn.Load() == turnEnding {
+		return ErrStopped
+	}
+	return t.interrupted(by)
+}
+
+// write goes by pieces, so that the limit is for one that moves nothing.
+func (t *netConn) write(p []byte) error {
+	for len(p) > 0 {
+		by := t.deadline(t.writeLimit)
+		n, err := t.tryWrite(p[:min(len(p), BodyBuffer)], by)
+		p = p[n:]
+		switch {
+		case err == nil:
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return err
+		case t.halted():
+			return ErrStopped
+		case n == 0:
+			return ErrTimeout
+		}
+	}
+	return nil
+}
+
+func (t *netConn) tryWrite(p []byte, by int64) (int, error) {
+	t.writeBy.Store(by)
+	t.writing.begin()
+	defer func() {
+		t.writing.end(t.net.SetWriteDeadline)
+		t.writeBy.Store(0)
+	}()
+	if t.halted() {
+		return 0, ErrStopped
+	}
+	return t.net.Write(p)
 }
 
 func (t *netConn) wakeRead() {
-	if t.readBy.Load() != 0 {
-		_ = t.net.SetReadDeadline(past())
-	}
+	// The reason may be another connection's.
+	t.reading.wake(t.net.SetReadDeadline, func() bool { return true })
 }
 
 func (t *netConn) wakeWrite() {
-	if t.writeBy.Load() != 0 {
-		_ = t.net.SetWriteDeadline(past())
-	}
+	t.writing.wake(t.net.SetWriteDeadline, func() bool { return t.interrupted(t.writeBy.Load()) != nil })
 }
 
 func (*netConn) tells() bool { return false }
@@ -122,7 +174,7 @@ func (t *netConn) unwatch() error {
 // lookAhead reads ahead until the connection ends, and then wakes the one that
 // waits.
 func (t *netConn) lookAhead(waiting *Conn) error {
-	c := t.Conn
+	c := &t.Conn
 	for c.end == nil && c.w-c.r < maxAhead {
 		c.makeRoom(c.w - c.r + 1)
 		n, err := t.net.Read(c.buf.B[c.w:])
@@ -167,7 +219,7 @@ func (t *netConn) park(gone func(*Conn)) bool {
 
 func (t *netConn) unpark() bool {
 	if !t.peek.quiet() {
-		t.gone(t.Conn)
+		t.gone(&t.Conn)
 		return false
 	}
 	return true
@@ -183,10 +235,11 @@ func (t *netConn) closeWrite() error {
 func (t *netConn) close() { _ = t.net.Close() }
 
 func (t *netConn) abort() {
-	if tcp, ok := underTLS(t.net).(*net.TCPConn); ok {
+	under := underTLS(t.net)
+	if tcp, ok := under.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
-	t.close()
+	_ = under.Close() // without the alert that says that this is a clean end
 }
 
 func (t *netConn) remote() netip.AddrPort { return addrPort(t.net.RemoteAddr()) }
@@ -211,7 +264,7 @@ func underTLS(nc net.Conn) net.Conn {
 // dialNet connects to addr within limit, and does the TLS handshake when config
 // is not nil.
 func (l *Loop) dialNet(addr netip.AddrPort, limit time.Duration, config *tls.Config) (*Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(l.life, limit)
 	defer cancel()
 	dialer := net.Dialer{KeepAlive: -1} // these connections live for seconds when nothing passes
 	nc, err := dialer.DialContext(ctx, "tcp", addr.String())

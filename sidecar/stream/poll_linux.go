@@ -22,22 +22,38 @@ import (
 // then; a task announces that it waits first, and looks at the flags once more
 // then. So whichever comes first, nothing is missed.
 //
-//   - readable, writable: an edge has come since the task last cleared the flag. A
-//     task clears readable right before it reads, and sets it again when it has
-//     read all that it had room for, or when an end has been seen: no new edge
-//     tells of what was there already.
-//   - finished, broken: the other end has sent its FIN, or the connection is
-//     reset. Never cleared.
+//   - readable: an edge has come since the task last cleared the flag. A task
+//     clears it right before it reads, and sets it again when it has read all
+//     that it had room for, or when an end has been seen: no new edge tells of
+//     what was there already.
+//   - writable: the same. A task that could not write clears it, and writes once
+//     more if it was set: that edge may be older than the attempt, or newer.
+//   - finished, broken: the other end has sent its FIN, or nothing goes either
+//     way any more. Never cleared.
 //   - readWaits, writeWaits: a task waits for a token in readToken or writeToken.
 //     Whoever clears the flag sends the token: the poller, a deadline, Stop, or the
 //     connection that is watched. A task that finds a reason not to wait after all
 //     clears the flag itself, and takes the token when somebody was faster.
 //
-// Wake-ups without a reason are harmless: the task looks again, and waits on.
+// Wake-ups without a reason are harmless: the task looks again, and waits on. A
+// deadline is no reason to lose bytes whose event is late, because the whole
+// process was: the task reads once more before it gives up.
+//
+// Whose turn it is (turn.go) says who may touch the rest. A turn that belongs to
+// no task is taken by compare-and-swap, and there is one winner:
+//
+//   - turnClient: by the event, the deadline or Stop, which start a task; by
+//     StopIdle, which makes it turnEnding first, and starts one then; or by the
+//     task itself, which looks at the flags once more after it gave the turn up.
+//   - turnBackend: by the event, which makes it turnPoller, finds out whether it
+//     was an old one, and either gives the turn back or calls gone as the task
+//     that holds the connection; or by Unpark, which waits while that goes on.
 //
 // A descriptor's number is used again as soon as it is closed. Events carry the
 // generation of the connection that they were asked for, and those of an earlier
-// one are dropped. Only the task that holds a connection closes it.
+// one are dropped. An event that is on its way while its connection is closed
+// finds neither a waiting task nor a turn to take, and touches nothing but flags
+// that nobody reads any more. Only the task that holds a connection closes it.
 const (
 	readable uint32 = 1 << iota
 	writable
@@ -49,15 +65,13 @@ const (
 
 // polled is the transport over a descriptor in the poller.
 type polled struct {
-	*Conn
-	poller     *poller
+	Conn
 	fd         int
 	generation uint32
 	flags      atomic.Uint32
 
-	readToken, writeToken chan struct{}
+	readToken, writeToken chan struct{} // made by the first wait: an idle connection needs none
 	watchedBy             atomic.Pointer[Conn]
-	idleBy                int64       // when the client's turn is over
 	gone                  func(*Conn) // of a parked connection
 	peer                  netip.AddrPort
 }
@@ -70,9 +84,11 @@ type poller struct {
 	fd         int
 	generation atomic.Uint32
 
-	mu    sync.RWMutex // guards the length of byFD
-	byFD  []atomic.Pointer[polled]
-	batch [256]unix.EpollEvent
+	mu     sync.RWMutex // guards the length of byFD, and closed
+	byFD   []atomic.Pointer[polled]
+	closed bool
+
+	batch [256]unix.EpollEvent // run's own
 	n     int
 }
 
@@ -108,7 +124,14 @@ func (p *poller) poll(fd uintptr) bool {
 	return p.n != 0
 }
 
-func (p *poller) close() { _ = p.file.Close() }
+// close ends run. From then on the epoll's number is somebody else's, so that
+// nothing enters it any more.
+func (p *poller) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	_ = p.file.Close()
+}
 
 func (p *poller) deliver(e *unix.EpollEvent) {
 	p.mu.RLock()
@@ -157,7 +180,7 @@ func (t *polled) becameReadable(flags uint32) {
 // one, for bytes that were read before it was parked.
 func (t *polled) leavePool() {
 	if !t.rest() {
-		t.gone(t.Conn)
+		t.gone(&t.Conn)
 	}
 }
 
@@ -168,6 +191,7 @@ func (t *polled) quiet() bool {
 			return true
 		}
 		if peekFD(t.fd) != syscall.EAGAIN {
+			t.flags.Or(readable)
 			return false
 		}
 	}
@@ -179,7 +203,7 @@ func (t *polled) wakeRead() {
 	case t.flags.And(^readWaits)&readWaits != 0:
 		t.readToken <- struct{}{}
 	case t.turn.CompareAndSwap(turnClient, turnTask), t.turn.CompareAndSwap(turnEnding, turnTask):
-		t.loop.workers.serve(t.Conn)
+		t.loop.workers.serve(&t.Conn)
 	}
 }
 
@@ -191,28 +215,22 @@ func (t *polled) wakeWrite() {
 
 // adopt makes a connection of a descriptor that is non-blocking.
 func (p *poller) adopt(fd int, peer netip.AddrPort) (*Conn, error) {
-	t := &polled{
-		Conn: &Conn{loop: p.loop, slot: -1}, poller: p, fd: fd, generation: p.generation.Add(1), peer: peer,
-		readToken: make(chan struct{}, 1), writeToken: make(chan struct{}, 1),
-	}
-	t.Conn.transport = t
-	p.enter(t)
-	event := unix.EpollEvent{
-		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff,
-		Fd:     int32(fd), Pad: int32(t.generation),
-	}
-	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
-		p.leave(t)
+	t := &polled{Conn: Conn{loop: p.loop}, fd: fd, generation: p.generation.Add(1), peer: peer}
+	t.transport = t
+	if err := p.enter(t); err != nil {
 		_ = unix.Close(fd)
-		return nil, os.NewSyscallError("epoll_ctl", err)
+		return nil, err
 	}
-	p.loop.remember(t.Conn)
-	return t.Conn, nil
+	p.loop.remember(&t.Conn)
+	return &t.Conn, nil
 }
 
-func (p *poller) enter(t *polled) {
+func (p *poller) enter(t *polled) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed {
+		return net.ErrClosed
+	}
 	if t.fd >= len(p.byFD) {
 		bigger := make([]atomic.Pointer[polled], max(2*len(p.byFD), t.fd+1))
 		for i := range p.byFD {
@@ -221,6 +239,15 @@ func (p *poller) enter(t *polled) {
 		p.byFD = bigger
 	}
 	p.byFD[t.fd].Store(t)
+	event := unix.EpollEvent{
+		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff,
+		Fd:     int32(t.fd), Pad: int32(t.generation),
+	}
+	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, t.fd, &event); err != nil {
+		p.byFD[t.fd].Store(nil)
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	return nil
 }
 
 func (p *poller) leave(t *polled) {
@@ -333,10 +360,24 @@ func (t *polled) read(p []byte, other *Conn) (int, error) {
 		if n, err := t.tryRead(p); n > 0 || err != nil {
 			return n, err
 		}
-		if err := t.awaitReadable(by, other); err != nil {
+		switch err := t.awaitReadable(by, other); err { //nolint:errorlint // never wrapped
+		case nil:
+		case ErrTimeout:
+			return t.lastRead(p, err)
+		default:
 			return 0, err
 		}
 	}
+}
+
+// lastRead reads what is there without having been told of, before it gives up
+// with the error why.
+func (t *polled) lastRead(p []byte, why error) (int, error) {
+	t.flags.Or(readable)
+	if n, err := t.tryRead(p); n > 0 || err != nil {
+		return n, err
+	}
+	return 0, why
 }
 
 // tryRead reads what there is, without waiting.
@@ -362,23 +403,34 @@ func (t *polled) tryRead(p []byte) (int, error) {
 
 func (t *polled) first(p []byte) (int, error) {
 	n, err := t.tryRead(p)
-	if n > 0 || err != nil {
-		return n, err
+	if n == 0 && err == nil {
+		why := t.idleInterrupted()
+		if why == nil {
+			return 0, errNotYet
+		}
+		n, err = t.lastRead(p, why)
 	}
+	t.readBy.Store(0)
+	return n, err
+}
+
+// idleInterrupted is interrupted for an idle connection, whose time is over at
+// readBy, and StopIdle.
+func (t *polled) idleInterrupted() error {
 	if t.loop.stopping.Load() {
-		return 0, ErrStopped
+		return ErrStopped
 	}
-	if err := t.interrupted(t.idleBy); err != nil {
-		return 0, err
-	}
-	return 0, errNotYet
+	return t.interrupted(t.readBy.Load())
 }
 
 // awaitReadable waits until the connection may be readable, or tells why it does
 // not wait any longer.
 func (t *polled) awaitReadable(by int64, other *Conn) error {
+	if t.readToken == nil {
+		t.readToken = make(chan struct{}, 1)
+	}
 	t.readBy.Store(by)
-	t.watch.arm(t.Conn, other)
+	t.watch.arm(&t.Conn, other)
 	t.flags.Or(readWaits)
 	if t.flags.Load()&readable != 0 || t.interrupted(by) != nil || ended(other) {
 		if t.flags.And(^readWaits)&readWaits == 0 {
@@ -409,43 +461,35 @@ func ended(other *Conn) bool {
 }
 
 func (t *polled) write(p []byte) error {
-	by := int64(0)
-	for {
+	for by := int64(0); len(p) > 0; {
 		if t.halted() {
 			return ErrStopped
 		}
 		n, errno := writeFD(t.fd, p)
-		if n > 0 {
-			if p = p[n:]; len(p) == 0 {
-				return nil
-			}
-			by = 0 // it goes on
-		}
-		switch errno {
-		case 0, syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-		default:
+		switch {
+		case n > 0:
+			p, by = p[n:], 0 // it goes on
+		case errno == syscall.EINTR:
+		case errno != syscall.EAGAIN:
 			return os.NewSyscallError("write", errno)
-		}
-		if by == 0 {
-			by = t.deadline(t.writeLimit)
-		}
-		// The edge that ends this wait may have come since the write.
-		t.flags.And(^writable)
-		if n, errno := writeFD(t.fd, p); errno != syscall.EAGAIN {
-			if p = p[max(n, 0):]; len(p) == 0 {
-				return nil
+		case t.flags.And(^writable)&writable != 0:
+			// The edge that would end a wait may have come since the write.
+		default:
+			if by == 0 {
+				by = t.deadline(t.writeLimit)
 			}
-			continue
-		}
-		if err := t.awaitWritable(by); err != nil {
-			return err
+			if err := t.awaitWritable(by); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
 func (t *polled) awaitWritable(by int64) error {
+	if t.writeToken == nil {
+		t.writeToken = make(chan struct{}, 1)
+	}
 	t.writeBy.Store(by)
 	t.flags.Or(writeWaits)
 	if t.flags.Load()&writable != 0 || t.interrupted(by) != nil {
@@ -483,8 +527,9 @@ func (t *polled) unwatch() error {
 }
 
 func (t *polled) idle() bool {
-	t.idleBy = t.deadline(t.readLimit)
-	t.readBy.Store(t.idleBy)
+	if t.readBy.Load() == 0 { // it was not woken for nothing
+		t.readBy.Store(t.deadline(t.readLimit))
+	}
 	t.turn.Store(turnClient)
 	if t.flags.Load()&readable == 0 && !t.loop.stopping.Load() && !t.halted() {
 		return true
@@ -526,7 +571,7 @@ func (t *polled) closeWrite() error {
 }
 
 func (t *polled) close() {
-	t.poller.leave(t)
+	t.loop.poller.leave(t)
 	_ = unix.Close(t.fd)
 }
 

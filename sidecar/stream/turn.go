@@ -35,7 +35,6 @@ const (
 // Start gives a connection to its handler.
 func (l *Loop) Start(c *Conn, h Handler) {
 	c.handler = h
-	l.remember(c)
 	c.SetReadLimit(h.Idle())
 	if !c.transport.idle() {
 		l.Go(c.turns)

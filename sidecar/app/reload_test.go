@@ -1,0 +1,218 @@
+package app_test
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"outrider/sidecar/admin"
+)
+
+func TestAReloadKeepsWhatStays(t *testing.T) {
+	one, two := newBackends(t, "one-a", "one-b"), newBackends(t, "two-a")
+	s := start(t, twoClusters(one, two, seldom))
+	s.awaitReady()
+	one[1].die()
+	eventually(t, "requests find out", func() bool { s.get("/one/"); return s.state(one[1]) == "down" })
+	for range 20 {
+		s.get("/one/")
+	}
+	before, connections := statusOf(s, one[0]), one[0].connections()
+
+	three := newBackend(t, "three-a")
+	s.write(twoClusters(one, two, seldom+"\n    timeouts: { response: 7s }") +
+		fmt.Sprintf("  three: { backends: %s }\ndefault_cluster: three\n", list(three)))
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := statusOf(s, one[0]); after.Requests != before.Requests || !after.Since.Equal(before.Since) {
+		t.Errorf("the counters of one-a were %+v and are %+v", before, after)
+	}
+	if got := s.state(one[1]); got != "down" {
+		t.Errorf("one-b was down and is %s", got)
+	}
+	for range 20 {
+		if a := s.get("/one/"); a.body != "one-a" {
+			t.Fatalf("got %+v", a)
+		}
+	}
+	if now := one[0].connections(); now != connections {
+		t.Errorf("one-a had %d connections and has %d: the pool was dropped", connections, now)
+	}
+	if after := statusOf(s, one[0]); after.Requests != before.Requests+20 {
+		t.Errorf("20 more requests are counted as %d", after.Requests-before.Requests)
+	}
+	if names := clusterNames(s); names != "one two three" {
+		t.Errorf("the clusters are %s", names)
+	}
+	eventually(t, "the new cluster has its backend", func() bool { return s.state(three) == "up" })
+}
+
+func statusOf(s *sidecar, b *backend) admin.BackendStatus {
+	for _, c := range s.Status().Clusters {
+		for _, known := range c.Backends {
+			if known.Address == b.addr {
+				return known
+			}
+		}
+	}
+	s.t.Fatalf("%s is not in the status", b.name)
+	return admin.BackendStatus{}
+}
+
+func clusterNames(s *sidecar) string {
+	var names []string
+	for _, c := range s.Status().Clusters {
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, " ")
+}
+
+func TestAReloadAddsAndRemovesClustersAndBackends(t *testing.T) {
+	one, two := newBackends(t, "one-a", "one-b"), newBackends(t, "two-a")
+	s := start(t, twoClusters(one, two, quick))
+	s.awaitReady()
+	var sent atomic.Int64
+	stop := load(t, s, "/one/", &sent)
+	eventually(t, "requests before", func() bool { return sent.Load() > 50 })
+
+	s.write(twoClusters(one[1:], two, quick))
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "one-a has left", func() bool { return len(s.Status().Clusters[0].Backends) == 1 })
+	left := one[0].served.Load() + 4 // that were on their way
+	mark := sent.Load()
+	eventually(t, "requests without one-a", func() bool { return sent.Load() > mark+50 })
+	if served := one[0].served.Load(); served > left {
+		t.Errorf("one-a has left and serves %d more", served-left)
+	}
+	stop()
+
+	s.write(fmt.Sprintf("clusters:\n  two: { backends: %s, %s }\n", list(two...), quick))
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if names := clusterNames(s); names != "two" {
+		t.Errorf("the clusters are %q", names)
+	}
+	if a := s.get("/one/"); a.body != "two-a" {
+		t.Errorf("without cluster one its requests get %+v", a)
+	}
+	eventually(t, "nobody checks one-b any more", func() bool { return len(s.log.all(one[1].addr)) == 0 })
+
+	s.write(twoClusters(one[:1], two, quick))
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "cluster one is back", func() bool { return s.get("/one/").body == "one-a" })
+}
+
+func TestAReloadReplacesTheScriptToo(t *testing.T) {
+	s, file := scripted(t, `function route() { return 'one'; }`, "")
+	if a := s.get("/"); a.body != "one-a" {
+		t.Fatalf("got %+v", a)
+	}
+	writeFile(t, file, `function route() { return 'two'; }`)
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.get("/"); a.body != "two-a" {
+		t.Errorf("right after the reload: %+v", a)
+	}
+	s.write(strings.ReplaceAll(s.text(), "script:", "#script:"))
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.get("/one/"); a.body != "one-a" || s.Status().Script != nil {
+		t.Errorf("without the script the rule does not decide: %+v", a)
+	}
+}
+
+func TestABrokenFileChangesNothing(t *testing.T) {
+	one, two := newBackends(t, "one-a"), newBackends(t, "two-a")
+	s := start(t, twoClusters(one, two, seldom))
+	s.awaitReady()
+	good := s.text()
+	w := dial(t, s)
+	w.get("/one/")
+	connections := one[0].connections()
+	for name, c := range map[string]struct{ text, want string }{
+		"no YAML":                {"clusters: [", "outrider.yaml:1:"},
+		"a fault":                {strings.Replace(good, "interval: 1h", "interval: sometimes", 1), "clusters.one.check.interval"},
+		"an unknown key":         {good + "cluster: {}\n", `did you mean`},
+		"a script that is gone":  {good + "script: { file: nowhere.js }\n", "nowhere.js"},
+		"a script that is wrong": {good + fmt.Sprintf("script: { file: %q }\n", wrongScript(t)), "wrong.js:1:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			writeFile(t, s.file, c.text)
+			err := s.Reload(t.Context())
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("the reload says %v, want %q", err, c.want)
+			}
+			if fault := s.Status().Config.LastReloadError; fault != err.Error() {
+				t.Errorf("the status says %q", fault)
+			}
+			if a := w.get("/one/"); a.body != "one-a" {
+				t.Errorf("got %+v", a)
+			}
+			if now := one[0].connections(); now != connections {
+				t.Errorf("the pool was dropped")
+			}
+		})
+	}
+	writeFile(t, s.file, good)
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if fault := s.Status().Config.LastReloadError; fault != "" {
+		t.Errorf("after a good reload the status says %q", fault)
+	}
+}
+
+func wrongScript(t *testing.T) string {
+	file := t.TempDir() + "/wrong.js"
+	writeFile(t, file, "function route( {")
+	return file
+}
+
+func TestAReloadRefusesByNameWhatNeedsARestart(t *testing.T) {
+	one, two := newBackends(t, "one-a"), newBackends(t, "two-a")
+	s := start(t, twoClusters(one, two, seldom))
+	s.awaitReady()
+	good := s.text()
+	for key, line := range map[string]string{
+		"name":            "name: other",
+		"listen":          "listen: [{ name: main, address: '127.0.0.1:0', cluster: two }]",
+		"limits":          "limits: { connections: 1 }",
+		"trusted_proxies": "trusted_proxies: [private]",
+		"ambiguous_paths": "ambiguous_paths: refuse",
+		"status":          "status: { listen: '127.0.0.1:0' }",
+		"admin":           "admin: { listen: '127.0.0.1:0' }",
+		"log":             "log: { level: debug }",
+	} {
+		t.Run(key, func(t *testing.T) {
+			s.write(line + "\n" + twoClusters(two, one, seldom)) // changed, too
+			err := s.Reload(t.Context())
+			if err == nil || !strings.Contains(err.Error(), "`"+key+"` has changed") || !strings.Contains(err.Error(), "restart") {
+				t.Fatalf("the reload says %v", err)
+			}
+			if a := s.get("/one/"); a.body != "one-a" {
+				t.Errorf("a refused reload had an effect: %+v", a)
+			}
+		})
+	}
+	writeFile(t, s.file, good)
+	if err := s.Reload(t.Context()); err != nil {
+		t.Errorf("the same configuration as at the start: %v", err)
+	}
+}
+
+func TestAReloadOutsideOfRunIsRefused(t *testing.T) {
+	s := start(t, twoClusters(newBackends(t, "one-a"), newBackends(t, "two-a"), quick))
+	s.end()
+	if err := s.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "starting or stopping") {
+		t.Errorf("a reload of a stopped sidecar says %v", err)
+	}
+}

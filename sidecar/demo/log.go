@@ -1,0 +1,80 @@
+package demo
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+)
+
+// newLog is the sidecar's log as lines for the terminal.
+func newLog(out *console, names map[string]string) *logrus.Logger {
+	log := logrus.New()
+	log.SetOutput(out)
+	log.SetFormatter(lines{console: out, names: names})
+	return log
+}
+
+// lines write log entries below the requests: what it is about, then the message,
+// then of the fields what a newcomer wants to know.
+type lines struct {
+	console *console
+	names   map[string]string // of the sample backends, by address
+}
+
+// Format implements logrus.Formatter.
+func (l lines) Format(e *logrus.Entry) ([]byte, error) {
+	if _, where := e.Data["address"]; where {
+		return nil, nil // the introduction has told where we listen
+	}
+	topic, message := l.about(e)
+	line := fmt.Sprintf("%s %s %s", e.Time.Format(clock), l.console.paint(colour(e.Level), fmt.Sprintf("%-6s", topic)), message)
+	for _, key := range []string{"cause", logrus.ErrorKey} {
+		if v, ok := e.Data[key]; ok {
+			line += fmt.Sprintf(": %v", v)
+		}
+	}
+	return []byte(line + "\n"), nil
+}
+
+func (l lines) about(e *logrus.Entry) (topic, message string) {
+	address, ofBackend := e.Data["backend"].(string)
+	_, ofScript := e.Data["script"]
+	switch {
+	case ofBackend && e.Data["usable"] != nil:
+		return "health", l.health(e, address)
+	case ofScript:
+		return "script", strings.TrimPrefix(e.Message, "script ")
+	case e.Level == logrus.InfoLevel:
+		return "--", e.Message
+	}
+	return e.Level.String(), e.Message
+}
+
+// health is the line of an incident, with the sample backend's name and what is
+// left of its cluster.
+func (l lines) health(e *logrus.Entry, address string) string {
+	named := strings.Replace(e.Message, address, l.names[address]+" "+address, 1)
+	line := fmt.Sprintf("%s  (cluster %v: %v of %v usable", named, e.Data["cluster"], e.Data["usable"], e.Data["total"])
+	for _, cost := range []struct{ key, one, more string }{
+		{"retried", "request retried", "requests retried"},
+		{"client_errors", "client saw an error", "clients saw an error"},
+	} {
+		if n, _ := e.Data[cost.key].(uint64); n > 0 {
+			line += "; " + count(n, cost.one, cost.more)
+		}
+	}
+	return line + ")"
+}
+
+func colour(l logrus.Level) string {
+	switch l {
+	case logrus.InfoLevel:
+		return green
+	case logrus.WarnLevel:
+		return yellow
+	case logrus.DebugLevel, logrus.TraceLevel:
+		return grey
+	}
+	return red
+}

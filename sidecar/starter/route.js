@@ -1,0 +1,12 @@
+/// <reference path="./outrider.d.ts" />
+
+/**
+ * The name of the cluster that a request goes to. A saved change is active
+ * within a second; one that does not load is refused, and the log says where.
+ * README.md beside this file tells all that a script may do.
+ *
+ * @type {Outrider.Route}
+ */
+function route(req, ctx) {
+  return req.path.startsWith('/one/') ? 'one' : 'two';
+}
