@@ -61,8 +61,11 @@ func checkReady(ctx context.Context, out io.Writer, listen string) error {
 	defer func() { _ = response.Body.Close() }()
 	body, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
 	word := strings.TrimSpace(string(body))
-	if response.StatusCode != http.StatusOK {
+	switch {
+	case response.StatusCode == http.StatusServiceUnavailable:
 		return fmt.Errorf("not ready: %s", word)
+	case response.StatusCode != http.StatusOK || word != "ok":
+		return fmt.Errorf("what answers on %s is not outrider's status listener: is status.listen the same in this configuration?", address)
 	}
 	fmt.Fprintln(out, word)
 	return nil

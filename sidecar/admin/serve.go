@@ -41,7 +41,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, log logrus.Fiel
 		return fmt.Errorf("serve on %s: %w", ln.Addr(), err)
 	case <-ctx.Done():
 		finish(server, log)
-		<-ended
+		<-ended            //nolint:errcheck // what ended it is ctx
 		_ = server.Close() // what did not finish, and what came too late for Shutdown to see
 		return nil
 	}

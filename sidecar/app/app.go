@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
+	"outrider/sidecar/cause"
 	"outrider/sidecar/cluster"
 	"outrider/sidecar/config"
 	"outrider/sidecar/health"
@@ -131,12 +133,14 @@ func (a *App) start(ctx context.Context) {
 	a.tasks.Go(func() { a.proxy.Run(ctx) })
 	a.tasks.Go(func() { a.monitor.Run(ctx) })
 	a.tasks.Go(func() { a.watchScript(ctx) })
-	a.clusters.Load().start(a)
-	for _, l := range a.listeners {
-		a.tasks.Go(func() { a.serve(l) })
-	}
 	for _, d := range a.doors {
 		a.tasks.Go(func() { a.serveDoor(ctx, d) })
+	}
+	cs := a.clusters.Load()
+	cs.start(a)
+	cs.awaitMembers()
+	for _, l := range a.listeners {
+		a.tasks.Go(func() { a.serve(l) })
 	}
 }
 
@@ -267,19 +271,21 @@ func (a *App) backendFailed(b *cluster.Backend, err error) {
 	policy := a.clusters.Load().policyOf(b)
 	a.monitor.Observe(keyOf(b), health.Evidence{
 		Source: health.FromTraffic,
-		Reason: health.Reason(err, allowed(policy, err)),
+		Reason: cause.Of(err, allowed(policy, err)),
 	})
 	a.clusters.Load().kick(b)
 }
 
 func newRand() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
 
+const tokenLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
+
 // processName names this process in Via: the sidecar's name, which peers may
 // share, and a part that they do not. It is a token (RFC 9110, 5.6.2).
 func processName(name string) string {
 	token := []byte(name)
 	for i, c := range token {
-		if !(c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_') {
+		if !strings.ContainsRune(tokenLetters, rune(c)) {
 			token[i] = '-'
 		}
 	}

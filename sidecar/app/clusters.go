@@ -75,6 +75,23 @@ func (cs *clusters) start(a *App) {
 	}
 }
 
+// namesWait bounds the wait for names that nobody resolves.
+const namesWait = time.Second
+
+// awaitMembers gives every cluster a moment to know its backends: requests that
+// came earlier would find none.
+func (cs *clusters) awaitMembers() {
+	enough := time.NewTimer(namesWait)
+	defer enough.Stop()
+	for _, name := range cs.names {
+		select {
+		case <-cs.byName[name].resolver.FirstRound():
+		case <-enough.C:
+			return
+		}
+	}
+}
+
 // setMembers takes a new list of a cluster's members in.
 func (a *App) setMembers(c *cluster.Cluster, members []cluster.Member) {
 	a.members.Lock()

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -93,6 +94,43 @@ func TestARequestBeyondTheGraceIsCut(t *testing.T) {
 	s.end()
 	if _, err := w.in.ReadByte(); err == nil {
 		t.Error("the request got an answer")
+	}
+}
+
+func TestTheFirstRequestOfAllFindsABackend(t *testing.T) {
+	one, two := newBackends(t, "one-a"), newBackends(t, "two-a")
+	early := make(chan net.Conn, 1)
+	s := start(t, twoClusters(one, two, quick), func(o *app.Options) {
+		o.Listen = func(address string) (net.Listener, error) {
+			ln, err := net.Listen("tcp", address)
+			if err != nil {
+				return nil, err
+			}
+			conn, err := net.Dial("tcp", ln.Addr().String())
+			if err != nil {
+				return nil, err
+			}
+			early <- conn
+			_, err = io.WriteString(conn, "GET /one/ HTTP/1.1\r\nHost: test\r\n\r\n")
+			return ln, err
+		}
+	})
+	conn := <-early
+	defer func() { _ = conn.Close() }()
+	w := &wire{t, conn, bufio.NewReader(conn)}
+	if a := w.read("the first request"); a.body != "one-a" {
+		t.Errorf("it got %+v", a)
+	}
+	s.write(fmt.Sprintf("clusters:\n  two: { backends: %s }\n", list(two...)))
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.write(twoClusters(one, two, quick))
+	if err := s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.get("/one/"); a.body != "one-a" {
+		t.Errorf("right after a reload that brings a cluster: %+v", a)
 	}
 }
 

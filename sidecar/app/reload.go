@@ -58,6 +58,7 @@ func (a *App) activate(c *config.Config) error {
 		a.adopt(next.byName[name], before.byName[name])
 	}
 	next.start(a)
+	next.awaitMembers()
 	a.setActive(c, r)
 	for _, u := range gone(before, next) {
 		u.stop()

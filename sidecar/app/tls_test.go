@@ -10,7 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"log" //nolint:depguard // http.Server takes no other logger
+	"log"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -128,7 +128,7 @@ func TestTLSUpstreamVerifiesTheBackend(t *testing.T) {
 			if a.status != 502 || !strings.Contains(a.header.Get("Proxy-Status"), "tls_certificate_error") {
 				t.Errorf("got %+v", a)
 			}
-			told := s.log.await(t, "a backend can not be used as configured")
+			told := s.log.await(t, "the TLS handshake with a backend failed")
 			if reason := fmt.Sprint(told.fields["reason"]); !strings.Contains(reason, c.reason) {
 				t.Errorf("the log gives the reason %q, want %q", reason, c.reason)
 			}

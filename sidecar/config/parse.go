@@ -43,7 +43,7 @@ func newYAML(name string, faults *faults) *yamlText {
 func (y *yamlText) parse(data []byte) *node {
 	text := strings.TrimPrefix(string(data), byteOrderMark)
 	y.doc = newDocument(y.doc.name, text)
-	if !y.readable(text) {
+	if !y.readable() {
 		return nil
 	}
 	file := y.tree(text)
@@ -79,7 +79,7 @@ func (y *yamlText) tree(text string) (file *ast.File) {
 }
 
 // readable refuses what is not text: invalid UTF-8 and control characters.
-func (y *yamlText) readable(text string) bool {
+func (y *yamlText) readable() bool {
 	for i, line := range y.doc.lines {
 		column := 0
 		for pos, r := range line {

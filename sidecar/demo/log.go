@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -28,13 +29,15 @@ func (l lines) Format(e *logrus.Entry) ([]byte, error) {
 		return nil, nil // the introduction has told where we listen
 	}
 	topic, message := l.about(e)
-	line := fmt.Sprintf("%s %s %s", e.Time.Format(clock), l.console.paint(colour(e.Level), fmt.Sprintf("%-6s", topic)), message)
+	var line bytes.Buffer
+	fmt.Fprintf(&line, "%s %s %s", e.Time.Format(clock), l.console.paint(colour(e.Level), fmt.Sprintf("%-6s", topic)), message)
 	for _, key := range []string{"cause", logrus.ErrorKey} {
 		if v, ok := e.Data[key]; ok {
-			line += fmt.Sprintf(": %v", v)
+			fmt.Fprintf(&line, ": %v", v)
 		}
 	}
-	return []byte(line + "\n"), nil
+	line.WriteByte('\n')
+	return line.Bytes(), nil
 }
 
 func (l lines) about(e *logrus.Entry) (topic, message string) {
@@ -55,16 +58,17 @@ func (l lines) about(e *logrus.Entry) (topic, message string) {
 // left of its cluster.
 func (l lines) health(e *logrus.Entry, address string) string {
 	named := strings.Replace(e.Message, address, l.names[address]+" "+address, 1)
-	line := fmt.Sprintf("%s  (cluster %v: %v of %v usable", named, e.Data["cluster"], e.Data["usable"], e.Data["total"])
+	var line strings.Builder
+	fmt.Fprintf(&line, "%s  (cluster %v: %v of %v usable", named, e.Data["cluster"], e.Data["usable"], e.Data["total"])
 	for _, cost := range []struct{ key, one, more string }{
 		{"retried", "request retried", "requests retried"},
 		{"client_errors", "client saw an error", "clients saw an error"},
 	} {
 		if n, _ := e.Data[cost.key].(uint64); n > 0 {
-			line += "; " + count(n, cost.one, cost.more)
+			line.WriteString("; " + count(n, cost.one, cost.more))
 		}
 	}
-	return line + ")"
+	return line.String() + ")"
 }
 
 func colour(l logrus.Level) string {

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -57,7 +56,8 @@ func newStage(o Options, out io.Writer) (*stage, error) {
 	} {
 		taken, err := take(want.host, want.port)
 		if err != nil {
-			return nil, errors.Join(err, s.close())
+			s.close()
+			return nil, err
 		}
 		*want.seat = taken
 		if taken.busy != 0 {
@@ -67,7 +67,8 @@ func newStage(o Options, out io.Writer) (*stage, error) {
 	for i, name := range []string{"one-a", "one-b", "two-a", "two-b"} {
 		taken, err := take(loopback, o.Ports.Backends[i])
 		if err != nil {
-			return nil, errors.Join(err, s.close())
+			s.close()
+			return nil, err
 		}
 		s.backends = append(s.backends, newBackend(name, taken.net))
 	}
@@ -101,7 +102,7 @@ func (s *stage) run(ctx context.Context) {
 	}
 }
 
-func (s *stage) close() error {
+func (s *stage) close() {
 	for _, taken := range []*seat{s.requests, s.admin, s.status, s.control} {
 		if taken != nil {
 			_ = taken.net.Close()
@@ -110,7 +111,6 @@ func (s *stage) close() error {
 	for _, b := range s.backends {
 		b.end()
 	}
-	return nil
 }
 
 // serveControl does /kill/NAME, /slow/NAME and /revive/NAME.

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"outrider/sidecar/cause"
 )
 
 // server is a backend on loopback that treats every connection the same way.
@@ -333,7 +335,7 @@ func TestACancelledCheckIsNoEvidence(t *testing.T) {
 		checking.Go(func() { result <- c.Check(ctx, s.addr()) })
 		<-heard
 		cancel()
-		if err := <-result; err == nil || !Local(err) {
+		if err := <-result; err == nil || !cause.Local(err) {
 			t.Errorf("%T: %v, want an error that is no evidence", c, err)
 		}
 		checking.Wait()

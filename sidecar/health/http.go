@@ -12,6 +12,8 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"outrider/sidecar/cause"
 )
 
 // What is read of an answer: the head (and interim heads before it), then as
@@ -136,7 +138,7 @@ func (c HTTP) judge(answer *http.Response, conn net.Conn) error {
 	if found || (err != nil && !errors.Is(err, io.EOF)) {
 		return err
 	}
-	return failure{reason: fmt.Sprintf("body does not contain %q", clipped(c.BodyMatch, 40))}
+	return failure{reason: fmt.Sprintf("body does not contain %q", cause.Clipped(c.BodyMatch, 40))}
 }
 
 func (c HTTP) wanted(status int) bool {

@@ -5,6 +5,8 @@ package health
 import (
 	"syscall"
 	"testing"
+
+	"outrider/sidecar/cause"
 )
 
 func TestOutOfDescriptorsIsNoEvidence(t *testing.T) {
@@ -22,7 +24,7 @@ func TestOutOfDescriptorsIsNoEvidence(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	if err == nil || !Local(err) || err.Error() != "too many open files" {
+	if err == nil || !cause.Local(err) || err.Error() != "too many open files" {
 		t.Errorf("%v, want it to be our own fault", err)
 	}
 }

@@ -135,7 +135,7 @@ func (m *Monitor) closeFirstRound() {
 func (m *Monitor) FirstRound() <-chan struct{} { return m.firstRound }
 
 // Observe takes what a request ran into. It is cheap and never blocks, so it
-// may be called on every failure. What is the caller's own fault (see Local) is
+// may be called on every failure. What is the caller's own fault (see cause.Local) is
 // no evidence and must not be told.
 //
 // A failure is one piece towards Fall and starts a check at once, though not

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"outrider/sidecar/cause"
 )
 
 // farEnd is a backend as a check finds it. Time is what these tests are about,
@@ -656,10 +658,10 @@ func BenchmarkObserve(b *testing.B) {
 }
 
 func TestDeadlineAndCancellationAreToldApart(t *testing.T) {
-	if Local(context.DeadlineExceeded) || !Local(context.Canceled) {
+	if cause.Local(context.DeadlineExceeded) || !cause.Local(context.Canceled) {
 		t.Error("a timeout is the backend's, a cancellation is ours")
 	}
-	if !Local(fmt.Errorf("dial: %w", errors.Join(syscall.EADDRNOTAVAIL))) {
+	if !cause.Local(fmt.Errorf("dial: %w", errors.Join(syscall.EADDRNOTAVAIL))) {
 		t.Error("no free port is ours")
 	}
 }

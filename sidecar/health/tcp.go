@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
+
+	"outrider/sidecar/cause"
 )
 
 // maxGreeting is how much of an answer is searched for Expect.
@@ -38,5 +40,5 @@ func (c TCP) talk(conn net.Conn) error {
 	if found || (err != nil && !errors.Is(err, io.EOF)) {
 		return err
 	}
-	return failure{reason: fmt.Sprintf("answer does not contain %q", clipped(c.Expect, 40))}
+	return failure{reason: fmt.Sprintf("answer does not contain %q", cause.Clipped(c.Expect, 40))}
 }

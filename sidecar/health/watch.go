@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"outrider/sidecar/cause"
 )
 
 const (
@@ -93,8 +95,8 @@ func (w *watch) checked(err error, now time.Time, dice float64) {
 	switch {
 	case err == nil:
 		w.take(Evidence{OK: true, Source: FromCheck}, now)
-	case Local(err):
-		w.local = Reason(err, 0)
+	case cause.Local(err):
+		w.local = cause.Of(err, 0)
 	default:
 		w.take(Evidence{Source: FromCheck, Reason: w.reason(err)}, now)
 	}
@@ -109,9 +111,9 @@ func (w *watch) checked(err error, now time.Time, dice float64) {
 // reason prefers the configured timeout to the one measured.
 func (w *watch) reason(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return Reason(context.DeadlineExceeded, w.target.Timeout)
+		return cause.Of(context.DeadlineExceeded, w.target.Timeout)
 	}
-	return Reason(err, w.target.Timeout)
+	return cause.Of(err, w.target.Timeout)
 }
 
 // first tells whether the last result was a first failure, still to be

@@ -6,6 +6,7 @@ package proxy_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -100,7 +101,7 @@ func TestAProxiedRequestAllocatesNothing(t *testing.T) {
 
 func repeat(n int, do func() error) error {
 	for range n {
-		if err := do(); err != nil && err != io.EOF {
+		if err := do(); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 	}

@@ -151,8 +151,7 @@ func (x *exchange) forgetHead() {
 
 func (x *exchange) refuseHead(err error) error {
 	x.forgetHead()
-	var broken *http1.Error
-	if errors.As(err, &broken) {
+	if broken, ok := errors.AsType[*http1.Error](err); ok {
 		return badRequest(broken)
 	}
 	return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"outrider/sidecar/cause"
 	"outrider/sidecar/cluster"
 	"outrider/sidecar/http1"
 	"outrider/sidecar/stream"
@@ -133,8 +134,9 @@ func linger(c *stream.Conn) {
 	}
 }
 
-func (s *Server) warn(key string, b *cluster.Backend, err error) {
-	s.warnings.Warn(key, logrus.Fields{
-		"cluster": b.ClusterName(), "backend": b.String(), "reason": Reason(err),
-	}, "a backend can not be used as configured")
+// warn tells of trouble with a backend that no health check would show.
+func (s *Server) warn(trouble string, b *cluster.Backend, err error) {
+	s.warnings.Warn(trouble+" "+b.String(), logrus.Fields{
+		"cluster": b.ClusterName(), "backend": b.String(), "reason": cause.Of(err, 0),
+	}, trouble)
 }

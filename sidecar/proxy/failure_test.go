@@ -6,20 +6,20 @@ import "testing"
 // only where that does no harm.
 func TestAFailedTryIsRepeatedOnlyWhereThatDoesNoHarm(t *testing.T) {
 	yes, no := []bool{true}, []bool{false}
-	any := []bool{false, true}
+	either := []bool{false, true}
 	rows := []struct {
 		name                               string
 		phase                              phase
 		reused, idempotent, whole, timeout []bool
 		want                               retry
 	}{
-		{"no connection", connecting, any, any, any, any, elsewhere},
+		{"no connection", connecting, either, either, either, either, elsewhere},
 		{"no answer, harmless, fresh connection", waiting, no, yes, yes, no, elsewhere},
 		{"no answer, harmless, used connection", waiting, yes, yes, yes, no, afresh},
-		{"no answer, harmful", waiting, any, no, any, any, giveUp},
-		{"no answer, body not kept", waiting, any, any, no, any, giveUp},
-		{"silence", waiting, any, any, any, yes, giveUp},
-		{"answer broken off", answering, any, any, any, any, giveUp},
+		{"no answer, harmful", waiting, either, no, either, either, giveUp},
+		{"no answer, body not kept", waiting, either, either, no, either, giveUp},
+		{"silence", waiting, either, either, either, yes, giveUp},
+		{"answer broken off", answering, either, either, either, either, giveUp},
 	}
 	covered := make(map[failure]string)
 	for _, row := range rows {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"outrider/sidecar/cause"
 	"outrider/sidecar/http1"
 )
 
@@ -61,7 +62,7 @@ func noBackend(name string, total int) *Fault {
 
 func connectFailed(name string, err error) *Fault {
 	f := &Fault{Status: http.StatusBadGateway, Type: connectErrorType(err), Err: err}
-	f.Detail = fmt.Sprintf("no connection to a backend of cluster %s: %s", name, Reason(err))
+	f.Detail = fmt.Sprintf("no connection to a backend of cluster %s: %s", name, cause.Of(err, 0))
 	if f.Type == "connection_timeout" {
 		f.Status = http.StatusGatewayTimeout
 	}

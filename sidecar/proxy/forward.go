@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"outrider/sidecar/cause"
 	"outrider/sidecar/cluster"
 	"outrider/sidecar/http1"
 	"outrider/sidecar/stream"
@@ -108,7 +109,7 @@ func (x *exchange) try(b *cluster.Backend, fresh bool) (failure, error) {
 		reused:     x.up.reused,
 		idempotent: x.req.Idempotent(x.head),
 		whole:      x.whole,
-		timeout:    isTimeout(err),
+		timeout:    cause.Timeout(err),
 	}, x.explain(b, err)
 }
 
@@ -139,12 +140,11 @@ func (x *exchange) dropUpstream() {
 // blame tells of a failure that is the backend's.
 func (x *exchange) blame(b *cluster.Backend, err error) {
 	if isLocal(err) {
-		x.server.warn("local "+Reason(err), b, err)
+		x.server.warn("no connection could be made to a backend, for a reason of our own", b, err)
 		return
 	}
-	var handshake *stream.HandshakeError
-	if errors.As(err, &handshake) {
-		x.server.warn("TLS "+b.String(), b, err)
+	if _, handshake := errors.AsType[*stream.HandshakeError](err); handshake {
+		x.server.warn("the TLS handshake with a backend failed", b, err)
 	}
 	if told := x.server.options.OnFailure; told != nil {
 		told(b, err)
@@ -266,9 +266,9 @@ func (x *exchange) explain(b *cluster.Backend, err error) error {
 	case errors.As(err, &fault):
 		return fault
 	case errors.As(err, &broken), errors.Is(err, errTooManyInterim), errors.Is(err, errUnasked):
-		x.server.warn("bad response "+b.String(), b, err)
+		x.server.warn("a backend broke the rules of HTTP", b, err)
 		return badResponse(b.ClusterName(), err)
-	case isTimeout(err):
+	case cause.Timeout(err):
 		x.blame(b, err)
 		return responseTimeout(b.ClusterName())
 	case errors.Is(err, io.EOF):

@@ -1,7 +1,6 @@
 package proxy_test
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -12,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"outrider/sidecar/cause"
 	"outrider/sidecar/cluster"
-	"outrider/sidecar/proxy"
 )
 
 const (
@@ -51,8 +50,8 @@ func TestARefusedConnectionIsTriedOnAnotherBackend(t *testing.T) {
 				t.Errorf("OnFailure was called %d times for %d backends, want one backend", n, told.distinct())
 			}
 			for _, err := range told.all() {
-				if !errors.Is(err, syscall.ECONNREFUSED) || proxy.Reason(err) != "refused" {
-					t.Errorf("OnFailure got %v (%s)", err, proxy.Reason(err))
+				if !errors.Is(err, syscall.ECONNREFUSED) || cause.Of(err, 0) != "refused" {
+					t.Errorf("OnFailure got %v (%s)", err, cause.Of(err, 0))
 				}
 			}
 			for _, r := range up.requests() {
@@ -111,7 +110,7 @@ func TestAConnectionThatIsNotMadeInTimeIsAGatewayTimeout(t *testing.T) {
 	told := new(failures)
 	sc := newSidecar(t, at(deaf(t)), told.option(), policy(func(p *cluster.Policy) { p.Connect = 100 * time.Millisecond }))
 	expectFault(t, sc.ask(t, getRoot), http.StatusGatewayTimeout, "connection_timeout")
-	if errs := told.all(); len(errs) != 1 || !isTimeout(errs[0]) || proxy.Reason(errs[0]) != "timeout" {
+	if errs := told.all(); len(errs) != 1 || !isTimeout(errs[0]) || cause.Of(errs[0], 0) != "timeout" {
 		t.Errorf("OnFailure got %v, want one timeout", errs)
 	}
 }
@@ -302,7 +301,7 @@ func TestASilentBackendIsAGatewayTimeoutAndEvidence(t *testing.T) {
 	for range 2 {
 		expectFault(t, c.send(getRoot).response(), http.StatusGatewayTimeout, "http_response_timeout")
 	}
-	if errs := told.all(); len(errs) != 2 || proxy.Reason(errs[0]) != "timeout" {
+	if errs := told.all(); len(errs) != 2 || cause.Of(errs[0], 0) != "timeout" {
 		t.Errorf("OnFailure got %v, want a timeout for each request", errs)
 	}
 	if n := up.accepted(); n != 2 {
@@ -369,7 +368,7 @@ func TestOurOwnTroubleIsNoEvidenceAboutTheBackend(t *testing.T) {
 	if errs := told.all(); len(errs) != 0 {
 		t.Errorf("OnFailure got %v", errs)
 	}
-	if e := hook.LastEntry(); e == nil || e.Data["reason"] != "out of local resources" {
+	if e := hook.LastEntry(); e == nil || e.Data["reason"] != "too many open files" {
 		t.Errorf("the log says %v", e)
 	}
 	expectOK(t, c.send(getRoot).response())
@@ -398,27 +397,6 @@ func exhaustDescriptors(t *testing.T) (restore func()) {
 	}
 	t.Cleanup(restore)
 	return restore
-}
-
-func TestReasonsAreWordsForAnOperator(t *testing.T) {
-	var d net.Dialer
-	ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
-	defer cancel()
-	_, late := d.DialContext(ctx, "tcp", netip.MustParseAddrPort("127.0.0.1:1").String())
-	rows := map[string]error{
-		"refused":                dialError(refusing(t)),
-		"timeout":                late,
-		"reset":                  &net.OpError{Op: "read", Err: syscall.ECONNRESET},
-		"closed":                 io.EOF,
-		"unreachable":            &net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH},
-		"out of local resources": &net.OpError{Op: "dial", Err: syscall.EMFILE},
-		"a fault without a name": errors.New("a fault without a name"),
-	}
-	for want, err := range rows {
-		if got := proxy.Reason(err); got != want {
-			t.Errorf("Reason(%v) = %q, want %q", err, got, want)
-		}
-	}
 }
 
 func dialError(addr netip.AddrPort) error {

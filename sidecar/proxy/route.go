@@ -61,15 +61,16 @@ func (x *exchange) goOnWithout() {
 	})
 }
 
-// takeOver copies from x what is known of the request.
-func (y *exchange) takeOver(x *exchange) {
-	y.started = x.started
-	y.head = append([]byte(nil), x.head...)
-	if done, err := y.req.Parse(y.head, x.server.options.Limits.head()); err != nil || !done {
+// takeOver copies what is known of the request from an exchange whose router is
+// stuck.
+func (x *exchange) takeOver(stuck *exchange) {
+	x.started = stuck.started
+	x.head = append([]byte(nil), stuck.head...)
+	if done, err := x.req.Parse(x.head, stuck.server.options.Limits.head()); err != nil || !done {
 		panic(fmt.Sprintf("a head that was parsed before can not be parsed again: %v", err))
 	}
-	y.body.Start(y.req.Body())
-	y.upgrade = y.wantsUpgrade()
-	y.id = x.id
-	y.decision = x.router.Overdue()
+	x.body.Start(x.req.Body())
+	x.upgrade = x.wantsUpgrade()
+	x.id = stuck.id
+	x.decision = stuck.router.Overdue()
 }

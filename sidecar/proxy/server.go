@@ -14,6 +14,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"outrider/sidecar/cause"
 	"outrider/sidecar/cluster"
 	"outrider/sidecar/http1"
 	"outrider/sidecar/stream"
@@ -137,7 +138,7 @@ func (s *Server) Serve(ln net.Listener, l *Listener) error {
 			s.accept(conn, l)
 		case errors.Is(err, net.ErrClosed):
 			return nil
-		case isLocal(err), isTimeout(err), errors.Is(err, syscall.ECONNABORTED):
+		case isLocal(err), cause.Timeout(err), errors.Is(err, syscall.ECONNABORTED):
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			s.warnings.Warn("accept "+l.Name, logrus.Fields{"listener": l.Name, logrus.ErrorKey: err}, "can not accept connections")
 			time.Sleep(pause) // nobody tells when what is short here is there again

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -8,7 +9,7 @@ import (
 )
 
 // How a message is cut in its middle.
-var cuts = map[string]func(*raw){"FIN": (*raw).fin, "RST": (*raw).reset} //nolint:gochecknoglobals // immutable
+var cuts = map[string]func(*raw){"FIN": (*raw).fin, "RST": (*raw).reset}
 
 func TestACutResponseIsCutForTheClient(t *testing.T) {
 	const (
@@ -214,7 +215,7 @@ func TestATrailerSectionWithoutAnEndEndsBothSides(t *testing.T) {
 			c.awaitClose()
 		})
 		s := newSidecar(t, to(app))
-		if got := s.exchange(t, get("")); got.body != "hello" || got.err != io.ErrUnexpectedEOF {
+		if got := s.exchange(t, get("")); got.body != "hello" || !errors.Is(got.err, io.ErrUnexpectedEOF) {
 			t.Errorf("got %q and %v", got.body, got.err)
 		}
 	})

@@ -165,7 +165,8 @@ var errNotYet = errors.New("nothing to read yet")
 
 // transient errors end one wait, not the connection.
 func transient(err error) bool {
-	switch err { //nolint:errorlint // our own values, never wrapped
+	//nolint:errorlint // our own values, never wrapped
+	switch err {
 	case ErrTimeout, ErrStopped, ErrHalfClosed, ErrLost, errNotYet:
 		return true
 	}

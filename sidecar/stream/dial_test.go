@@ -190,7 +190,8 @@ func TestStopAndContinueLeaveTLSWhole(t *testing.T) {
 		for range 300 {
 			written := begin(func() error { return c.Write([]byte("x")) })
 			c.Stop()
-			switch err := <-written; err { //nolint:errorlint // never wrapped
+			//nolint:errorlint // never wrapped
+			switch err := <-written; err {
 			case stream.ErrStopped:
 				c.Continue()
 				continue

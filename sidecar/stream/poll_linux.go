@@ -360,7 +360,8 @@ func (t *polled) read(p []byte, other *Conn) (int, error) {
 		if n, err := t.tryRead(p); n > 0 || err != nil {
 			return n, err
 		}
-		switch err := t.awaitReadable(by, other); err { //nolint:errorlint // never wrapped
+		//nolint:errorlint // never wrapped
+		switch err := t.awaitReadable(by, other); err {
 		case nil:
 		case ErrTimeout:
 			return t.lastRead(p, err)

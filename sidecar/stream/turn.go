@@ -71,7 +71,8 @@ func (c *Conn) turns() {
 
 // greet reads the first bytes of the next exchange.
 func (c *Conn) greet() Next {
-	switch err := c.fillFirst(); err { //nolint:errorlint // never wrapped
+	//nolint:errorlint // never wrapped
+	switch err := c.fillFirst(); err {
 	case nil, errNotYet:
 		return Keep
 	}

@@ -1,4 +1,6 @@
-package health
+// Package cause says what a network error means to an operator: one vocabulary
+// for health checks, requests and the log.
+package cause
 
 import (
 	"context"
@@ -14,39 +16,26 @@ import (
 	"time"
 )
 
-// maxReason bounds the text of an error that has no short name of its own.
-const maxReason = 120
+// maxText bounds the text of an error that has no short name of its own.
+const maxText = 120
 
-// failure is an error with its reason in a few words for the operator.
-type failure struct {
-	reason string
-	err    error // nil when the reason is all there is
-}
-
-func (f failure) Error() string { return f.reason }
-func (f failure) Unwrap() error { return f.err }
-
-// explained gives err its short reason; nil stays nil.
-func explained(err error, allowed time.Duration) error {
-	if err == nil {
-		return nil
-	}
-	return failure{Reason(err, allowed), err}
-}
-
-// Reason says in a few words why a connection, handshake or exchange failed:
+// Of says in a few words why a connection, handshake or exchange failed:
 // "refused", "reset", "timeout after 1s", "certificate: expired on 2026-01-31".
-// allowed is the time that it had; 0 leaves it out.
-func Reason(err error, allowed time.Duration) string {
-	if known, ok := errors.AsType[failure](err); ok {
-		return known.reason
+// allowed is the time that it had; 0 leaves it out. An error that knows its cause
+// has a method `Cause() string`.
+func Of(err error, allowed time.Duration) string {
+	if known, ok := errors.AsType[interface {
+		error
+		Cause() string
+	}](err); ok {
+		return known.Cause()
 	}
 	switch {
 	case err == nil:
 		return ""
-	case timedOut(err) && allowed > 0:
+	case Timeout(err) && allowed > 0:
 		return "timeout after " + allowed.Round(time.Millisecond).String()
-	case timedOut(err):
+	case Timeout(err):
 		return "timeout"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "refused"
@@ -70,7 +59,7 @@ func Reason(err error, allowed time.Duration) string {
 // cancelled.
 func Local(err error) bool {
 	for _, local := range []error{
-		context.Canceled,
+		context.Canceled, net.ErrClosed,
 		syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM,
 	} {
 		if errors.Is(err, local) {
@@ -80,21 +69,13 @@ func Local(err error) bool {
 	return false
 }
 
-func timedOut(err error) bool {
+// Timeout tells whether err is that of a wait that was too long.
+func Timeout(err error) bool {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.ETIMEDOUT) {
 		return true
 	}
 	network, ok := errors.AsType[net.Error](err)
 	return ok && network.Timeout()
-}
-
-// transport tells whether the connection failed, rather than what came over it.
-func transport(err error) bool {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || timedOut(err) {
-		return true
-	}
-	_, ok := errors.AsType[*net.OpError](err)
-	return ok
 }
 
 // handshake explains what a TLS handshake can fail with, empty for others.
@@ -112,7 +93,7 @@ func handshake(err error) string {
 		return "certificate: " + mistimed(invalid.Cert)
 	}
 	if refused, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return "certificate: " + clipped(strings.TrimPrefix(refused.Err.Error(), "x509: "), maxReason)
+		return "certificate: " + Clipped(strings.TrimPrefix(refused.Err.Error(), "x509: "), maxText)
 	}
 	return ""
 }
@@ -125,7 +106,7 @@ func misnamed(wrong x509.HostnameError) string {
 	if len(names) == 0 {
 		return "names no host, not " + wrong.Host
 	}
-	return "valid for " + clipped(strings.Join(names, ", "), 60) + ", not " + wrong.Host
+	return "valid for " + Clipped(strings.Join(names, ", "), 60) + ", not " + wrong.Host
 }
 
 func mistimed(certificate *x509.Certificate) string {
@@ -144,11 +125,11 @@ func plain(err error) string {
 	if call, ok := errors.AsType[*os.SyscallError](err); ok {
 		err = call.Err
 	}
-	return clipped(strings.Join(strings.Fields(err.Error()), " "), maxReason)
+	return Clipped(strings.Join(strings.Fields(err.Error()), " "), maxText)
 }
 
-// clipped is text, cut after at most limit bytes.
-func clipped(text string, limit int) string {
+// Clipped is text, cut after at most limit bytes.
+func Clipped(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
