@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -63,10 +61,7 @@ var tokenForm = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 // links, belong to root and can be read by others, and are fine.
 func configuredToken(path string) (string, error) {
 	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrPermission) {
-		return "", fmt.Errorf("admin.token_file: %w%s: change the mode or the owner", err, whose(path))
-	}
-	if err != nil {
+	if err != nil { // rare: loading the configuration has read it, too, and tells mode and owner
 		return "", fmt.Errorf("admin.token_file: %w", err)
 	}
 	token := strings.TrimSpace(string(text))

@@ -134,7 +134,10 @@ func (c *Cluster) SetState(addr netip.AddrPort, s State) {
 // Pick takes no lock and allocates nothing. A nil tried stands for none.
 func (c *Cluster) Pick(tried *Tried) *Backend {
 	r := c.rotation.Load()
-	turn := c.turn.Add(1)
+	turn := c.turn.Load()
+	if tried.Len() == 0 { // a further try is part of the same turn
+		turn = c.turn.Add(1)
+	}
 	if tried.full() || r.usable == 0 && !c.policy.Load().TryWhenAllDown {
 		return nil
 	}

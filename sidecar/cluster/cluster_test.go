@@ -405,3 +405,20 @@ func BenchmarkChange(b *testing.B) {
 		c.SetState(at(0), Up)
 	}
 }
+
+func TestAFurtherTryDoesNotTakeTheTurnOfTheNextRequest(t *testing.T) {
+	c := New("one", &Policy{}, rand.New(rand.NewPCG(1, 2)))
+	c.SetMembers([]Member{{Name: "a", Addr: at(1), Weight: 1}, {Name: "b", Addr: addr(2), Weight: 1}})
+	first := c.Pick(nil)
+	for i := range 10 {
+		var tried Tried
+		b := c.Pick(&tried)
+		if same := b == first; same != (i%2 == 1) {
+			t.Fatalf("request %d begins with %s: the turns do not alternate", i, b)
+		}
+		tried.Add(b)
+		if other := c.Pick(&tried); other == nil || other == b {
+			t.Fatalf("the further try of request %d got %v", i, other)
+		}
+	}
+}

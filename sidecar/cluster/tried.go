@@ -31,7 +31,12 @@ func (t *Tried) Has(b *Backend) bool {
 }
 
 // Len is how many different backends were tried.
-func (t *Tried) Len() int { return t.n }
+func (t *Tried) Len() int {
+	if t == nil {
+		return 0
+	}
+	return t.n
+}
 
 // Reset forgets them all.
 func (t *Tried) Reset() { *t = Tried{} }

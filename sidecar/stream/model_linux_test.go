@@ -1,0 +1,382 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+)
+
+// The events are the kernel's own, but they are collected and handed over one by
+// one, as late as can be, to a connection of which little need be known to tell
+// what may become of it: the bytes on their way, how it has ended, who has it.
+func TestThePollerKeepsItsContract(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rapid.Check(bubbled{t}, func(rt *rapid.T) {
+			m := newModel(rt)
+			defer m.close()
+			rt.Repeat(map[string]func(*rapid.T){
+				"far writes":    m.farWrites,
+				"far shuts":     m.farShuts,
+				"far closes":    m.farCloses,
+				"client shuts":  func(*rapid.T) { m.client.shut() },
+				"client closes": func(*rapid.T) { m.client.end() },
+				"collect":       func(*rapid.T) { m.collect() },
+				"deliver":       func(*rapid.T) { m.deliver() },
+				"spurious":      m.spurious,
+				"tick":          func(*rapid.T) { m.tick() },
+				"settle":        func(*rapid.T) { m.settle() },
+				"stop":          func(*rapid.T) { m.stopped = true; m.conn.Stop() },
+				"continue":      func(*rapid.T) { m.stopped = false; m.conn.Continue() },
+				"stop idle":     m.stopIdle,
+				"write":         func(*rapid.T) { m.write() },
+				"read":          m.read,
+				"idle":          m.idle,
+				"park":          func(*rapid.T) { m.park() },
+				"unpark":        func(*rapid.T) { m.unpark() },
+				"replace":       func(*rapid.T) { m.replace() },
+				"":              func(*rapid.T) { m.check() },
+			})
+			m.settle()
+		})
+	})
+}
+
+// bubbled is a test that has no deadline on the real clock.
+type bubbled struct{ *testing.T }
+
+// holder is who has a connection.
+type holder int
+
+const (
+	held    holder = iota // the test
+	reading               // a task of the test, in Fill
+	idling                // nobody: the handler's next turn
+	parked                // nobody: a pool
+)
+
+// end is one connection and the descriptor at its other end.
+type end struct {
+	conn             *Conn
+	far              int
+	finished, broken bool
+}
+
+func (e *end) shut() {
+	if !e.finished {
+		_ = unix.Shutdown(e.far, unix.SHUT_WR)
+		e.finished = true
+	}
+}
+
+// end closes the other end, which is a hang-up over these sockets, and a reset
+// when something stands unread there.
+func (e *end) end() {
+	if !e.broken {
+		_ = unix.Close(e.far)
+		e.finished, e.broken = true, true
+	}
+}
+
+func (e *end) close() {
+	e.conn.Close()
+	e.end()
+}
+
+type model struct {
+	*rapid.T
+	loop    *Loop
+	pending []unix.EpollEvent
+	fds     []int32 // that were ever in use
+	client  end     // is watched
+
+	end               // is what all is about
+	unread    []byte  // sent, and not yet seen by a task
+	last      byte    // byte that was sent
+	holder    holder  // who has it
+	limit     int64   // when the wait is over, of the loop's clock
+	started   time.Time
+	atLeast   time.Duration // how long the wait has to last
+	stopped   bool
+	stopping  bool
+	watches   bool
+	result    chan error
+	turns     int
+	gone      int
+	generated uint32
+}
+
+func newModel(rt *rapid.T) *model {
+	m := &model{T: rt, loop: NewLoop()}
+	m.client = m.open()
+	m.end = m.open()
+	return m
+}
+
+func (m *model) open() end {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		m.Fatal(err)
+	}
+	c, err := m.loop.poller.adopt(fds[0], netip.AddrPort{})
+	if err != nil {
+		m.Fatal(err)
+	}
+	m.fds = append(m.fds, int32(fds[0]))
+	return end{conn: c, far: fds[1]}
+}
+
+func (m *model) close() {
+	m.loop.StopAll()
+	synctest.Wait()
+	m.end.close()
+	m.client.close()
+	m.loop.workers.close()
+	m.loop.poller.close()
+	if n := m.loop.Open(); n != 0 {
+		m.Errorf("%d connections are left", n)
+	}
+}
+
+func (m *model) need(h holder) {
+	if m.holder != h {
+		m.Skip("somebody else has it")
+	}
+}
+
+func (m *model) farWrites(rt *rapid.T) {
+	if m.finished {
+		rt.Skip("it has ended")
+	}
+	bytes := make([]byte, rapid.SampledFrom([]int{1, 100, SmallBuffer, SmallBuffer + 1}).Draw(rt, "size"))
+	for i := range bytes {
+		m.last++
+		bytes[i] = m.last
+	}
+	if n, err := unix.Write(m.far, bytes); err != nil || n < len(bytes) {
+		m.last -= byte(len(bytes) - max(n, 0))
+		bytes = bytes[:max(n, 0)]
+	}
+	m.unread = append(m.unread, bytes...)
+}
+
+func (m *model) farShuts(*rapid.T) { m.shut() }
+
+func (m *model) farCloses(*rapid.T) { m.end.end() }
+
+func (m *model) collect() {
+	for m.loop.poller.poll(uintptr(m.loop.poller.fd)) {
+		m.pending = append(m.pending, m.loop.poller.batch[:m.loop.poller.n]...)
+	}
+}
+
+func (m *model) deliver() {
+	if len(m.pending) == 0 {
+		m.Skip("nothing has happened")
+	}
+	m.loop.poller.deliver(&m.pending[0])
+	m.pending = m.pending[1:]
+}
+
+// spurious is an event for nothing, or for a connection that is no more.
+func (m *model) spurious(rt *rapid.T) {
+	e := unix.EpollEvent{
+		Events: rapid.SampledFrom([]uint32{unix.EPOLLIN, unix.EPOLLOUT, unix.EPOLLIN | unix.EPOLLOUT}).Draw(rt, "events"),
+		Fd:     int32(m.conn.transport.(*polled).fd), Pad: int32(m.conn.transport.(*polled).generation),
+	}
+	if rapid.Bool().Draw(rt, "late") {
+		e.Fd = rapid.SampledFrom(m.fds).Draw(rt, "fd")
+		e.Pad = rapid.Int32Range(0, int32(m.generated)).Draw(rt, "generation")
+		e.Events |= unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+	}
+	m.loop.poller.deliver(&e)
+}
+
+func (m *model) tick() {
+	time.Sleep(Tick) //nolint:forbidigo // the bubble's clock
+	m.loop.sweep(time.Since(m.loop.start).Milliseconds())
+}
+
+func (m *model) stopIdle(rt *rapid.T) {
+	if rapid.IntRange(0, 20).Draw(rt, "once in a while") > 0 {
+		rt.Skip("not yet")
+	}
+	m.stopping = true
+	m.loop.StopIdle()
+}
+
+func (m *model) write() {
+	m.need(held)
+	switch err := m.conn.Write([]byte("x")); {
+	case err == nil && m.broken, errors.Is(err, ErrStopped) && !m.stopped, err != nil && !m.broken && !m.stopped:
+		m.Fatalf("writing: %v", err)
+	}
+}
+
+func (m *model) read(rt *rapid.T) {
+	m.need(held)
+	m.begin(rt)
+	m.holder = reading
+	m.watches = rapid.Bool().Draw(rt, "watches")
+	var other *Conn
+	if m.watches {
+		other = m.client.conn
+	}
+	done := make(chan error, 1)
+	m.result = done
+	go func() { done <- m.conn.Fill(SmallBuffer, other) }()
+}
+
+// begin begins a wait.
+func (m *model) begin(rt *rapid.T) {
+	m.atLeast = rapid.SampledFrom([]time.Duration{0, 3 * Tick, time.Hour}).Draw(rt, "limit")
+	m.started = time.Now()
+	m.conn.SetReadLimit(m.atLeast)
+	m.limit = m.conn.deadline(m.conn.readLimit)
+}
+
+func (m *model) Idle() time.Duration { return m.atLeast }
+
+func (m *model) Gone() { m.gone++ }
+
+func (m *model) Serve() Next {
+	m.turns++
+	return Done // the test goes on with it
+}
+
+func (m *model) idle(rt *rapid.T) {
+	m.need(held)
+	m.begin(rt)
+	m.holder = idling
+	m.loop.Start(m.conn, m)
+}
+
+func (m *model) park() {
+	m.need(held)
+	if m.holder = parked; m.conn.Park(func(*Conn) { m.gone++ }) {
+		return
+	}
+	m.holder = held
+	if len(m.unread) == 0 && !m.finished {
+		m.Fatal("an idle connection was not parked")
+	}
+}
+
+func (m *model) unpark() {
+	m.need(parked)
+	if !m.conn.Unpark() {
+		m.Fatal("it is gone, and nobody was told")
+	}
+	m.holder = held
+}
+
+// replace closes the connection. The next one has its number.
+func (m *model) replace() {
+	m.need(held)
+	m.end.close()
+	m.generated = m.loop.poller.generation.Load()
+	m.end = m.open()
+	m.unread, m.holder, m.stopped = nil, held, false
+	m.turns, m.gone = 0, 0
+}
+
+// check looks at what has become of the connection, and whether that may be.
+func (m *model) check() {
+	synctest.Wait()
+	switch m.holder {
+	case reading:
+		select {
+		case err := <-m.result:
+			m.holder = held
+			m.took(err)
+		default:
+		}
+	case idling:
+		m.checkIdle()
+	case parked:
+		if m.gone > 0 {
+			m.holder = held
+			if m.gone > 1 || len(m.unread) == 0 && !m.finished {
+				m.Fatalf("gone was told %d times; %s", m.gone, m)
+			}
+			m.replace()
+		}
+	}
+	if m.holder == held && m.turns+m.gone > 0 {
+		m.Fatalf("%d turns of a connection that is not idle, and %d ends", m.turns, m.gone)
+	}
+}
+
+func (m *model) checkIdle() {
+	switch {
+	case m.turns+m.gone > 1:
+		m.Fatalf("%d turns and %d ends at a time", m.turns, m.gone)
+	case m.turns == 1:
+		m.holder, m.turns = held, 0
+		m.took(nil)
+	case m.gone == 1:
+		m.holder = held
+		if len(m.unread) > 0 || !m.finished && !m.stopped && !m.stopping && time.Since(m.started) < m.atLeast {
+			m.Fatalf("its idle time ended; %s", m)
+		}
+		m.replace()
+	}
+}
+
+// took checks what a read has got.
+func (m *model) took(err error) {
+	none := len(m.unread) == 0
+	may := false
+	switch {
+	case err == nil:
+		got := m.conn.Bytes()
+		may = len(got) > 0 && len(got) <= len(m.unread) && string(got) == string(m.unread[:len(got)])
+		m.unread = m.unread[min(len(got), len(m.unread)):]
+		m.conn.Advance(len(got))
+	case errors.Is(err, io.EOF):
+		may = m.finished && none
+	case errors.Is(err, syscall.ECONNRESET):
+		may = m.broken && none
+	case errors.Is(err, ErrTimeout):
+		may = none && !m.finished && time.Since(m.started) >= m.atLeast
+	case errors.Is(err, ErrStopped):
+		may = m.stopped
+	case errors.Is(err, ErrHalfClosed):
+		may = m.watches && m.client.finished
+	case errors.Is(err, ErrLost):
+		may = m.watches && m.client.broken
+	}
+	if !may {
+		m.Fatalf("a read got %v; %s", err, m)
+	}
+}
+
+// settle lets everything arrive. What has a reason to end must have ended then.
+func (m *model) settle() {
+	for m.collect(); len(m.pending) > 0; m.collect() {
+		m.deliver()
+		synctest.Wait()
+	}
+	m.loop.sweep(time.Since(m.loop.start).Milliseconds())
+	m.check()
+	over := m.loop.now.Load() >= m.limit
+	ready := len(m.unread) > 0 || m.finished
+	switch {
+	case m.holder == reading && (ready || over || m.stopped || m.watches && m.client.finished),
+		m.holder == idling && (ready || over || m.stopped || m.stopping),
+		m.holder == parked && ready:
+		m.Fatalf("it still waits; %s", m)
+	}
+}
+
+func (m *model) String() string {
+	return fmt.Sprintf("%d bytes unread, finished %t, broken %t, stopped %t, stopping %t, after %v of %v",
+		len(m.unread), m.finished, m.broken, m.stopped, m.stopping, time.Since(m.started), m.atLeast)
+}
