@@ -12,7 +12,6 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"outrider/sidecar/cluster"
 	"outrider/sidecar/config"
 )
 
@@ -81,12 +80,9 @@ func (a *App) adopt(u, before *upstream) {
 	}
 	next := policy(u.config)
 	if sameTLS(before.config.TLS, u.config.TLS) {
-		next.TLS = u.Policy().TLS // with the sessions that it remembers
-		u.SetPolicy(next)
-		return
+		next.TLS = u.Policy().TLS // connections made with it stay good
 	}
 	u.SetPolicy(next)
-	a.dropConnections(u.Cluster) // they were made by other rules
 }
 
 // sameTLS tells whether connections made by one of two settings are as good as
@@ -100,12 +96,6 @@ func sameTLS(a, b *config.TLS) bool {
 	first.Roots, second.Roots = nil, nil
 	sameRoots := a.Roots == b.Roots || a.Roots != nil && b.Roots != nil && a.Roots.Equal(b.Roots)
 	return first == second && sameRoots
-}
-
-func (a *App) dropConnections(c *cluster.Cluster) {
-	for _, b := range c.Backends() {
-		a.proxy.Forget(b)
-	}
 }
 
 func (a *App) setActive(c *config.Config, r *route) {

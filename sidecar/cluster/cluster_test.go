@@ -408,7 +408,7 @@ func BenchmarkChange(b *testing.B) {
 
 func TestAFurtherTryDoesNotTakeTheTurnOfTheNextRequest(t *testing.T) {
 	c := New("one", &Policy{}, rand.New(rand.NewPCG(1, 2)))
-	c.SetMembers([]Member{{Name: "a", Addr: at(1), Weight: 1}, {Name: "b", Addr: addr(2), Weight: 1}})
+	c.SetMembers([]Member{{Name: "a", Addr: at(1), Weight: 1}, {Name: "b", Addr: at(2), Weight: 1}})
 	first := c.Pick(nil)
 	for i := range 10 {
 		var tried Tried

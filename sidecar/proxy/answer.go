@@ -180,7 +180,7 @@ func (x *exchange) giveBackUpstream(uploaded bool) {
 		up.conn.Close()
 		return
 	}
-	up.pool.put(up.conn, x.server.loop.Now(), x.policy.UpstreamIdle)
+	up.pool.put(up.conn, x.server.loop.Now(), x.policy)
 }
 
 func (x *exchange) respUntilClose() bool {

@@ -117,7 +117,7 @@ func (x *exchange) connect(b *cluster.Backend, fresh bool) (err error) {
 	p, loop := x.server.pools.of(b), x.server.loop
 	x.up = upstream{backend: b, pool: p}
 	if !fresh {
-		if x.up.conn = p.take(loop.Now(), x.policy.UpstreamIdle); x.up.conn != nil {
+		if x.up.conn = p.take(loop.Now(), x.policy); x.up.conn != nil {
 			x.up.reused = true
 			return nil
 		}

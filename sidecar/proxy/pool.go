@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"slices"
 	"sync"
 	"time"
@@ -32,6 +33,7 @@ type pool struct {
 
 type idleConn struct {
 	conn  *stream.Conn
+	tls   *tls.Config   // that it was made with; nil: cleartext
 	since time.Duration // of the loop's clock
 }
 
@@ -49,16 +51,16 @@ func (ps *pools) of(b *cluster.Backend) *pool {
 	return p.(*pool)
 }
 
-// take hands out a connection that was idle for less than maxAge and is still
-// alive, or nil.
-func (p *pool) take(now, maxAge time.Duration) *stream.Conn {
+// take hands out a connection that is as good as one made by the policy and is
+// still alive, or nil.
+func (p *pool) take(now time.Duration, policy *cluster.Policy) *stream.Conn {
 	for {
 		c, ok := p.pop()
 		switch {
 		case !ok:
 			return nil
 		case !c.conn.Unpark():
-		case now-c.since < maxAge:
+		case now-c.since < policy.UpstreamIdle && c.tls == policy.TLS:
 			return c.conn
 		default:
 			c.conn.Close()
@@ -77,10 +79,10 @@ func (p *pool) pop() (c idleConn, ok bool) {
 	return c, true
 }
 
-// put takes a connection back for at most maxAge, or closes it when nobody will
-// want it.
-func (p *pool) put(c *stream.Conn, now, maxAge time.Duration) {
-	if !p.push(idleConn{c, now}, maxAge) {
+// put takes back a connection that was made by the policy, or closes it when
+// nobody will want it.
+func (p *pool) put(c *stream.Conn, now time.Duration, policy *cluster.Policy) {
+	if !p.push(idleConn{c, policy.TLS, now}, policy.UpstreamIdle) {
 		c.Close()
 	}
 }
