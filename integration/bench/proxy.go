@@ -109,7 +109,8 @@ func expect(ctx context.Context, client *http.Client, url, body string) error {
 }
 
 // agree compares what the load generator received with what the backends counted. When the load ends, each
-// connection may have a request under way that was counted and never answered.
+// connection may have a request under way that was counted and never answered; and on a busy machine the last
+// requests of the warm-up may be counted only after the measurement began.
 func agree(l load, counted counts, connections int) error {
 	switch {
 	case l.socketErrors > 0:
@@ -120,7 +121,7 @@ func agree(l load, counted counts, connections int) error {
 		return errors.New("wrk received no answer")
 	case counted.two > 0:
 		return fmt.Errorf("backend two received %d requests that were meant for one", counted.two)
-	case counted.one < l.requests, counted.one > l.requests+connections:
+	case counted.one < l.requests, counted.one > l.requests+2*connections:
 		return fmt.Errorf("wrk received %d answers, the backend counted %d requests: more than the %d connections explain",
 			l.requests, counted.one, connections)
 	}
