@@ -92,32 +92,37 @@ func TestOneLineForAWholeIncident(t *testing.T) {
 	one := newBackends(t, "one-a", "one-b")
 	s := start(t, fmt.Sprintf("clusters:\n  one:\n    backends: %s\n    check: { type: tcp, interval: 50ms, fall: 3 }\n", list(one...)))
 	s.awaitReady()
-	one[0].die()
-	var clients sync.WaitGroup
-	for range 50 {
-		clients.Go(func() {
-			if a, err := s.try("/"); err != nil || a.body != "one-b" {
-				t.Errorf("a request failed: %v %+v", err, a)
-			}
-		})
-	}
-	clients.Wait()
-	s.awaitState(one[0], "down")
-	one[0].revive()
-	back := s.log.await(t, one[0].addr+" back after ")
-	if back.level != logrus.InfoLevel {
-		t.Errorf("good news comes as %v", back.level)
-	}
-	retried, _ := back.fields["retried"].(uint64)
-	if known := statusOf(s, one[0]); retried == 0 || retried != known.Retried || back.fields["client_errors"] != uint64(0) {
-		t.Errorf("it cost %+v, and the counters say %+v", back.fields, known)
+	var before uint64
+	for incident := 1; incident <= 2; incident++ {
+		one[0].die()
+		var clients sync.WaitGroup
+		for range 50 {
+			clients.Go(func() {
+				if a, err := s.try("/"); err != nil || a.body != "one-b" {
+					t.Errorf("a request failed: %v %+v", err, a)
+				}
+			})
+		}
+		clients.Wait()
+		s.awaitState(one[0], "down")
+		one[0].revive()
+		eventually(t, "it is back", func() bool { return len(s.log.all(one[0].addr, " back after ")) == incident })
+		back := s.log.all(one[0].addr, " back after ")[incident-1]
+		if back.level != logrus.InfoLevel || back.fields["client_errors"] != uint64(0) {
+			t.Errorf("the end of the incident is told as %+v", back)
+		}
+		retried, _ := back.fields["retried"].(uint64)
+		if known := statusOf(s, one[0]).Retried; retried == 0 || retried != known-before {
+			t.Errorf("incident %d: %d were retried, and the counter went from %d to %d", incident, retried, before, known)
+		}
+		before = statusOf(s, one[0]).Retried
 	}
 	var about []string
 	for _, l := range s.log.all(one[0].addr) {
-		about = append(about, l.message)
+		about = append(about, strings.Fields(strings.TrimPrefix(l.message, one[0].addr))[0])
 	}
-	if len(about) != 2 || !strings.Contains(about[0], " out: ") || !strings.Contains(about[1], " back after ") {
-		t.Errorf("the incident was told as\n%s", strings.Join(about, "\n"))
+	if told := strings.Join(about, " "); told != "out: back out: back" {
+		t.Errorf("two incidents were told as %q", told)
 	}
 }
 

@@ -237,6 +237,23 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
+// holdsFor looks for a while whether what goes on to hold.
+func holdsFor(t testing.TB, span time.Duration, what string, holds func() bool) {
+	t.Helper()
+	end := time.NewTimer(span)
+	defer end.Stop()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for holds() {
+		select {
+		case <-look.C:
+		case <-end.C:
+			return
+		}
+	}
+	t.Errorf("not for %v: %s", span, what)
+}
+
 // backend is a far end that can die and come back at the same address. It says
 // its name, unless it is told to do something else.
 type backend struct {

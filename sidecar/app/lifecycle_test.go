@@ -97,10 +97,18 @@ func TestARequestBeyondTheGraceIsCut(t *testing.T) {
 	}
 }
 
+// There are many clusters, so that it takes a moment until all know their backends.
 func TestTheFirstRequestOfAllFindsABackend(t *testing.T) {
-	one, two := newBackends(t, "one-a"), newBackends(t, "two-a")
+	far := newBackends(t, "far")
+	many := func(prefix string) string {
+		text := fmt.Sprintf("listen: [{ address: '127.0.0.1:0', cluster: %s99 }]\nclusters:\n", prefix)
+		for i := range 100 {
+			text += fmt.Sprintf("  %s%d: { backends: %s, check: { type: off } }\n", prefix, i, list(far...))
+		}
+		return text
+	}
 	early := make(chan net.Conn, 1)
-	s := start(t, twoClusters(one, two, quick), func(o *app.Options) {
+	start(t, many("a"), func(o *app.Options) {
 		o.Listen = func(address string) (net.Listener, error) {
 			ln, err := net.Listen("tcp", address)
 			if err != nil {
@@ -111,26 +119,35 @@ func TestTheFirstRequestOfAllFindsABackend(t *testing.T) {
 				return nil, err
 			}
 			early <- conn
-			_, err = io.WriteString(conn, "GET /one/ HTTP/1.1\r\nHost: test\r\n\r\n")
+			_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: test\r\n\r\n")
 			return ln, err
 		}
 	})
 	conn := <-early
 	defer func() { _ = conn.Close() }()
 	w := &wire{t, conn, bufio.NewReader(conn)}
-	if a := w.read("the first request"); a.body != "one-a" {
+	if a := w.read("the first request"); a.body != "far" {
 		t.Errorf("it got %+v", a)
 	}
-	s.write(fmt.Sprintf("clusters:\n  two: { backends: %s }\n", list(two...)))
+}
+
+func TestAClusterThatAReloadBringsHasItsBackendsAtOnce(t *testing.T) {
+	far := newBackends(t, "far")
+	some := func(prefix string) string {
+		text := "clusters:\n"
+		for i := range 100 {
+			text += fmt.Sprintf("  %s%d: { backends: %s, check: { type: off } }\n", prefix, i, list(far...))
+		}
+		return text + fmt.Sprintf("default_cluster: %s99\n", prefix)
+	}
+	s := start(t, some("a"))
+	s.awaitReady()
+	s.write(some("b"))
 	if err := s.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.write(twoClusters(one, two, quick))
-	if err := s.Reload(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if a := s.get("/one/"); a.body != "one-a" {
-		t.Errorf("right after a reload that brings a cluster: %+v", a)
+	if a := s.get("/"); a.body != "far" {
+		t.Errorf("right after the reload: %+v", a)
 	}
 }
 

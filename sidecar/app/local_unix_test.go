@@ -14,6 +14,7 @@ func TestOurOwnTroubleIsNoEvidence(t *testing.T) {
 	s := start(t, fmt.Sprintf("clusters:\n  one:\n    backends: %s\n    check: { type: tcp, interval: 50ms, fall: 1 }\n", list(one...)))
 	s.awaitReady()
 	client := dial(t, s)
+	eventually(t, "the client is let in", func() bool { return s.Status().Clients == 1 })
 	withoutDescriptors(t, func() {
 		if a := client.get("/"); a.status != 502 {
 			t.Errorf("got %+v", a)

@@ -143,7 +143,7 @@ func TestABrokenFileChangesNothing(t *testing.T) {
 		"a fault":                {strings.Replace(good, "interval: 1h", "interval: sometimes", 1), "clusters.one.check.interval"},
 		"an unknown key":         {good + "cluster: {}\n", `did you mean`},
 		"a script that is gone":  {good + "script: { file: nowhere.js }\n", "nowhere.js"},
-		"a script that is wrong": {good + fmt.Sprintf("script: { file: %q }\n", wrongScript(t)), "wrong.js:1:"},
+		"a script that is wrong": {twoClusters(two, one, seldom) + "  three: { backends: ['127.0.0.1:1'] }\nlisten: '127.0.0.1:0'\nstatus: { listen: '' }\nadmin: { listen: '' }\nname: test\n" + fmt.Sprintf("script: { file: %q }\n", wrongScript(t)), "wrong.js:1:"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			writeFile(t, s.file, c.text)
@@ -159,6 +159,9 @@ func TestABrokenFileChangesNothing(t *testing.T) {
 			}
 			if now := one[0].connections(); now != connections {
 				t.Errorf("the pool was dropped")
+			}
+			if names := clusterNames(s); names != "one two" {
+				t.Errorf("the clusters are %s", names)
 			}
 		})
 	}

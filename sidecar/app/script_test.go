@@ -104,6 +104,9 @@ func TestWhatAScriptReturnsIsWhatHappens(t *testing.T) {
 	if told := s.log.all(`no cluster "three"`); len(told) != 1 {
 		t.Errorf("an unknown cluster is told %d times, want once: %v", len(told), told)
 	}
+	if strings.Contains(causes, "three") {
+		t.Errorf("an unknown cluster is told twice:\n%s", causes)
+	}
 	counted := s.Status().Script.Decisions
 	for outcome, n := range map[string]uint64{"ok": 17, "no_route": 2, "respond": 4, "unknown_cluster": 1, "exception": 1, "timeout": 1, "bad_return": 3} {
 		if counted[outcome] != n {
@@ -166,6 +169,10 @@ func TestAScriptInAnUninterruptibleCallIsAnsweredToo(t *testing.T) {
 				t.Errorf("got %+v", a)
 			}
 			s.log.await(t, "built-in that cannot be interrupted")
+			told := s.log.await(t, "the routing script failed a request")
+			if cause := fmt.Sprint(told.fields["cause"]); !strings.Contains(cause, "route did not return within") {
+				t.Errorf("the answer waited for the call: %s", cause)
+			}
 			if a := w.get("/"); a.body != "two-a" {
 				t.Errorf("the next request on the same connection: %+v", a)
 			}
@@ -194,6 +201,7 @@ func TestAnEditedScriptIsActiveSoonAndNoRequestFails(t *testing.T) {
 	if !strings.Contains(refused.message, "return 'one' + ;") {
 		t.Errorf("the offending line is not shown: %s", refused.message)
 	}
+	holdsFor(t, time.Second, "it is told once", func() bool { return len(s.log.all("script refused")) == 1 })
 	if fault := s.Status().Config.LastReloadError; !strings.Contains(fault, "route.js:2:18") {
 		t.Errorf("the status does not tell of it: %q", fault)
 	}
