@@ -133,16 +133,16 @@ func TestTheFirstRequestOfAllFindsABackend(t *testing.T) {
 
 func TestAClusterThatAReloadBringsHasItsBackendsAtOnce(t *testing.T) {
 	far := newBackends(t, "far")
-	some := func(prefix string) string {
+	some := func(n int) string {
 		text := "clusters:\n"
-		for i := range 100 {
-			text += fmt.Sprintf("  %s%d: { backends: %s, check: { type: off } }\n", prefix, i, list(far...))
+		for i := range n {
+			text += fmt.Sprintf("  c%d: { backends: %s, check: { type: off } }\n", i, list(far...))
 		}
-		return text + fmt.Sprintf("default_cluster: %s99\n", prefix)
+		return text + fmt.Sprintf("default_cluster: c%d\n", n-1)
 	}
-	s := start(t, some("a"))
+	s := start(t, some(1))
 	s.awaitReady()
-	s.write(some("b"))
+	s.write(some(100))
 	if err := s.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}

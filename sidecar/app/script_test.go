@@ -1,10 +1,12 @@
 package app_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -232,6 +234,17 @@ func TestAnEditRightAfterTheStartIsNotMissed(t *testing.T) {
 	configuration := twoClusters(newBackends(t, "one-a"), newBackends(t, "two-a"), quick) + fmt.Sprintf("script: { file: %q, timeout: 10s }\n", file)
 	s := start(t, configuration, andOnOpen(edit))
 	eventually(t, "the edited script decides", func() bool { return s.get("/").body == "two-a" })
+}
+
+func TestNothingOfAScriptIsLeftWhenRunReturns(t *testing.T) {
+	s, _ := scripted(t, everyOutcome, "")
+	s.get("/")
+	s.end()
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	if bytes.Contains(stacks, []byte("scripting.(*Script)")) {
+		t.Errorf("a goroutine of the script goes on:\n%s", stacks)
+	}
 }
 
 func TestARequestThatWaitsInTheScriptDoesNotHoldOthersUp(t *testing.T) {

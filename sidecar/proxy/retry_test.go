@@ -3,9 +3,7 @@ package proxy_test
 import (
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -397,9 +395,4 @@ func exhaustDescriptors(t *testing.T) (restore func()) {
 	}
 	t.Cleanup(restore)
 	return restore
-}
-
-func dialError(addr netip.AddrPort) error {
-	_, err := net.Dial("tcp", addr.String())
-	return err
 }

@@ -208,7 +208,7 @@ func (m *model) spurious(rt *rapid.T) {
 
 func (m *model) time(rt *rapid.T) {
 	ticks := rapid.IntRange(1, 4).Draw(rt, "ticks")
-	time.Sleep(time.Duration(ticks) * Tick) //nolint:forbidigo // the bubble's clock
+	time.Sleep(time.Duration(ticks) * Tick)
 	m.loop.sweep(time.Since(m.loop.start).Milliseconds())
 }
 
