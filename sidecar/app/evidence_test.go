@@ -74,7 +74,7 @@ func TestAClientThatLeavesIsNoEvidence(t *testing.T) {
 		}
 		var clients sync.WaitGroup
 		clients.Go(func() {
-			if response, err := clientOf(t).Do(request); err == nil {
+			if response, err := s.client.Do(request); err == nil {
 				_ = response.Body.Close()
 			}
 		})

@@ -59,6 +59,8 @@ type sidecar struct {
 	log  *logbook
 	addr string // of its first listener
 	end  func() // stops it, and waits
+
+	client *http.Client // for this sidecar alone: its connections end with the test
 }
 
 type option func(*app.Options)
@@ -76,6 +78,8 @@ func andOnOpen(do func() error) option {
 func start(t testing.TB, configuration string, options ...option) *sidecar {
 	t.Helper()
 	s := &sidecar{t: t, file: filepath.Join(t.TempDir(), "outrider.yaml"), log: newLogbook(t)}
+	s.client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	t.Cleanup(s.client.CloseIdleConnections)
 	s.write(configuration)
 	c, err := s.load()
 	if err != nil {
@@ -193,32 +197,13 @@ func (s *sidecar) get(path string) answer {
 
 // try is get for goroutines other than the test's own.
 func (s *sidecar) try(path string) (answer, error) {
-	response, err := clientOf(s.t).Get("http://" + s.addr + path)
+	response, err := s.client.Get("http://" + s.addr + path)
 	if err != nil {
 		return answer{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	return answer{response.StatusCode, response.Header, string(body)}, err
-}
-
-// clients are the tests' own, so that connections end with the test that made
-// them.
-var clients sync.Map // testing.TB -> *http.Client
-
-func clientOf(t testing.TB) *http.Client {
-	if c, ok := clients.Load(t); ok {
-		return c.(*http.Client)
-	}
-	made := &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	c, loaded := clients.LoadOrStore(t, made)
-	if !loaded {
-		t.Cleanup(func() {
-			clients.Delete(t)
-			made.CloseIdleConnections()
-		})
-	}
-	return c.(*http.Client)
 }
 
 // eventually waits until what holds.

@@ -255,7 +255,7 @@ func TestTheDoorsOfThoseWhoOperateIt(t *testing.T) {
 	s := start(t, fmt.Sprintf("status: { listen: %q }\nadmin: { listen: %q }\n", status, operator)+twoClusters(one, two, quick))
 	s.awaitReady()
 	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/status": 404} {
-		response, err := clientOf(t).Get("http://" + status + path)
+		response, err := s.client.Get("http://" + status + path)
 		if err != nil {
 			t.Fatal(err)
 		}
