@@ -34,8 +34,8 @@ type Loop struct {
 	wake  chan struct{} // tells Run that there are connections again
 }
 
-// A sweep looks at sweepPart of the connections, and at sweepLeast at least: a
-// wait may last so many ticks longer when there are very many.
+// A sweep looks at one of sweepPart parts of the connections, and at sweepLeast
+// at least: a wait may last two rounds longer when there are very many.
 const (
 	sweepPart  = 4
 	sweepLeast = 1024

@@ -49,6 +49,36 @@ func explore(rt *rapid.T) {
 	m.settle()
 }
 
+// An edge for nothing wakes an idle connection, but its time goes on.
+func TestAnEventForNothingDoesNotProlongTheIdleTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rapid.Check(bubbled{t}, func(rt *rapid.T) {
+			m := newModel(rt)
+			defer m.close()
+			h := &recorder{idle: 10 * Tick}
+			m.loop.Start(m.conn, h)
+			for now := range int64(11) {
+				if rapid.Bool().Draw(rt, "event") {
+					m.loop.poller.deliver(&unix.EpollEvent{
+						Events: unix.EPOLLIN, Fd: int32(m.conn.transport.(*polled).fd), Pad: int32(m.conn.transport.(*polled).generation),
+					})
+				}
+				synctest.Wait()
+				if h.gone != 0 {
+					rt.Fatalf("it was gone after %d ticks", now)
+				}
+				m.loop.sweep(now * tickMillis)
+			}
+			synctest.Wait()
+			m.loop.sweep(11 * tickMillis)
+			synctest.Wait()
+			if h.gone != 1 || h.turns != 0 {
+				rt.Fatalf("gone was told %d times, after %d turns", h.gone, h.turns)
+			}
+		})
+	})
+}
+
 // bubbled is a test that has no deadline on the real clock.
 type bubbled struct{ *testing.T }
 
