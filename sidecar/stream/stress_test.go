@@ -221,7 +221,7 @@ func (h *relayed) ask(up *stream.Conn, line []byte) error {
 		}
 	}
 	if got := up.Bytes(); string(got) != string(line) {
-		if !bytes.Contains(got, []byte("unasked\n")) {
+		if !bytes.HasPrefix(got, line) && !bytes.HasPrefix(got, []byte("unasked\n")) {
 			h.Errorf("the answer to %d bytes is %d others", len(line), len(got))
 		}
 		return errors.New("it spoke out of turn")
