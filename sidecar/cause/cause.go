@@ -61,6 +61,7 @@ func Local(err error) bool {
 	for _, local := range []error{
 		context.Canceled, net.ErrClosed,
 		syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM,
+		syscall.ENOSPC, // no watches left in epoll
 	} {
 		if errors.Is(err, local) {
 			return true

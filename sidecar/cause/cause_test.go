@@ -65,7 +65,7 @@ func refused(t *testing.T) error {
 func TestOurOwnTroubleIsLocal(t *testing.T) {
 	for _, err := range []error{
 		context.Canceled, net.ErrClosed, fmt.Errorf("dial: %w", os.NewSyscallError("socket", syscall.EMFILE)),
-		syscall.EADDRNOTAVAIL, syscall.ENOBUFS,
+		syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOSPC,
 	} {
 		if !cause.Local(err) {
 			t.Errorf("%v is not local", err)
