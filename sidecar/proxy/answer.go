@@ -137,6 +137,7 @@ func (x *exchange) write(p []byte) error {
 	if err := x.conn.Write(p); err != nil {
 		return clientGone(err)
 	}
+	x.progress.sent += int64(len(p))
 	return nil
 }
 

@@ -16,8 +16,8 @@ import (
 type exchange struct {
 	server  *Server
 	client  *client
-	conn    *stream.Conn // the client's
-	started time.Time    // only when somebody is told of it
+	conn    *stream.Conn  // the client's
+	started time.Duration // of the server's clock; only when somebody is told of it
 
 	head    []byte // of the request, in lent memory
 	headBuf *stream.Buffer
@@ -51,6 +51,9 @@ type exchange struct {
 	continued  bool   // the client was told to go on with its body
 	ending     ending
 	fault      *Fault
+
+	progress progress
+	summary  Summary
 }
 
 // ending is what becomes of the client's connection after the exchange.
@@ -73,6 +76,7 @@ func (x *exchange) run() bool {
 		x.account()
 		return true
 	}
+	x.reach(Routing)
 	if !x.route() {
 		return false
 	}
@@ -98,6 +102,7 @@ func (x *exchange) carryOutDecision() error {
 	if err := x.forward(); err != nil {
 		return err
 	}
+	x.reach(Answering)
 	if x.resp.Status == 101 {
 		return x.tunnel()
 	}
@@ -116,6 +121,7 @@ func (x *exchange) readHead() error {
 			return x.refuseHead(err)
 		}
 		if done {
+			x.progress.received += int64(x.req.Size)
 			x.head, x.headBuf = x.conn.Detach(x.req.Size)
 			return x.admit()
 		}
@@ -177,7 +183,7 @@ func (x *exchange) admit() error {
 // account tells who wants to know how it went.
 func (x *exchange) account() {
 	if tell := x.server.options.OnDone; tell != nil && x.ending != silent {
-		tell(x.summary())
+		tell(x.summarise())
 	}
 }
 
@@ -193,7 +199,7 @@ func (s *Server) begin(c *client) *exchange {
 	x.client, x.conn = c, c.conn
 	x.conn.SetWriteLimit(clientWriteLimit)
 	if s.options.OnDone != nil {
-		x.started = time.Now()
+		x.started = s.clock()
 	}
 	return x
 }
@@ -231,6 +237,7 @@ func (x *exchange) release() {
 	x.up, x.stale, x.whole, x.delivered = upstream{}, nil, false, false
 	x.sent, x.down, x.announced = keep(x.sent), keep(x.down), x.announced[:0]
 	x.attempts, x.status, x.fault, x.ending = 0, 0, nil, stay
+	x.progress, x.summary = progress{}, Summary{}
 	x.began, x.halfClosed, x.continued = false, false, false
 	x.server.exchanges.Put(x)
 }

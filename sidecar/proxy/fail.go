@@ -47,7 +47,7 @@ func (x *exchange) answerFault(f *Fault) {
 	if !stays {
 		x.ending = loiter
 	}
-	if x.conn.Write(x.down) != nil {
+	if x.write(x.down) != nil {
 		x.ending = vanished
 	}
 }
@@ -61,6 +61,7 @@ func (x *exchange) discardBody() bool {
 			return false
 		}
 		x.conn.Advance(n)
+		x.progress.received += int64(n)
 	}
 	return true
 }

@@ -29,6 +29,7 @@ type upstream struct {
 // forward sends the request to a backend of the cluster and reads the head of
 // its response, on as many backends as the policy allows.
 func (x *exchange) forward() error {
+	x.reach(Connecting)
 	c := x.decision.Cluster
 	x.policy = c.Policy()
 	x.sent = x.appendRequestHead(x.sent[:0])
@@ -52,6 +53,7 @@ func (x *exchange) forward() error {
 			return err
 		}
 		counters.Retried.Add(1)
+		x.server.counts.retried(failed)
 	}
 }
 
@@ -82,11 +84,13 @@ func (x *exchange) try(b *cluster.Backend, fresh bool) (failure, error) {
 	counters := b.Counters()
 	counters.Requests.Add(1)
 	counters.InFlight.Add(1)
+	x.progress.phase = Connecting
 	if err := x.connect(b, fresh); err != nil {
 		counters.InFlight.Add(-1)
 		x.blame(b, err)
 		return failure{phase: connecting}, connectFailed(b.ClusterName(), err)
 	}
+	x.reach(Waiting)
 	x.up.conn.SetReadLimit(x.policy.Response)
 	if x.halfClosed {
 		x.up.conn.SetReadLimit(x.halfCloseLimit())
@@ -173,7 +177,7 @@ func (x *exchange) awaitHead() (heard int, err error) {
 			return 1, errTooManyInterim
 		}
 		if err := x.passInterim(); err != nil {
-			return 1, clientGone(err)
+			return 1, err
 		}
 		up.Advance(x.resp.Size)
 		x.resp.Reset()
@@ -252,7 +256,7 @@ func (x *exchange) passInterim() error {
 	}
 	x.continued = x.continued || x.resp.Status == http.StatusContinue
 	x.down = append(x.appendResponseHead(x.down[:0], http1.Framing{}), "\r\n"...)
-	return x.conn.Write(x.down)
+	return x.write(x.down)
 }
 
 // explain makes a fault of an error that a try ended with, and tells of it where

@@ -19,6 +19,7 @@ func (x *exchange) respond(r *Respond) error {
 		}
 	}
 	x.down = head
+	x.reach(Answering)
 	x.status, x.began = r.Status, true
 	if !stays {
 		x.ending = loiter

@@ -64,7 +64,7 @@ func (x *exchange) goOnWithout() {
 // takeOver copies what is known of the request from an exchange whose router is
 // stuck.
 func (x *exchange) takeOver(stuck *exchange) {
-	x.started = stuck.started
+	x.started, x.progress = stuck.started, stuck.progress
 	x.head = append([]byte(nil), stuck.head...)
 	if done, err := x.req.Parse(x.head, stuck.server.options.Limits.head()); err != nil || !done {
 		panic(fmt.Sprintf("a head that was parsed before can not be parsed again: %v", err))

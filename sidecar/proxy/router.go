@@ -27,6 +27,8 @@ type Decision struct {
 	Respond *Respond
 	Fault   *Fault
 	Outcome string // a word for the log; empty when the cluster says it all
+	Rule    string // for the log: which part of the router decided; may be empty
+	Version string // for the log: which version of the router; may be empty
 }
 
 // Respond is an answer given without asking a backend.

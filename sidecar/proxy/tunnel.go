@@ -18,6 +18,7 @@ func (x *exchange) tunnel() error {
 	x.down = append(x.down, "Connection: Upgrade\r\nUpgrade: "...)
 	x.down = append(x.down, x.upgrade...)
 	x.down = append(x.down, "\r\n\r\n"...)
+	x.progress.phase = Tunnelling
 	x.status = x.resp.Status
 	x.began = true
 	up.Advance(x.resp.Size)
@@ -28,12 +29,12 @@ func (x *exchange) tunnel() error {
 	t.touch()
 	upward := make(chan error, 1)
 	x.server.loop.Go(func() {
-		upward <- x.server.contained(func() error { return t.carry(x.conn, up) })
+		upward <- x.server.contained(func() error { return t.carry(x.conn, up, &x.progress.received) })
 	})
-	err := errors.Join(t.carry(up, x.conn), <-upward)
+	err := errors.Join(t.carry(up, x.conn, &x.progress.sent), <-upward)
 	x.ending = leave
 	if err != nil {
-		x.ending = cut
+		x.ending, x.progress.by = cut, t.whose(x.conn)
 		up.Abort()
 	}
 	x.dropUpstream()
@@ -45,25 +46,30 @@ type tunnel struct {
 	loop *stream.Loop
 	idle time.Duration
 	used atomic.Int64 // when a byte passed last, of the loop's clock
+
+	// broke is the connection that failed first; nil when it was only too silent.
+	broke atomic.Pointer[stream.Conn]
 }
 
 func (t *tunnel) touch() { t.used.Store(int64(t.loop.Now())) }
 
 func (t *tunnel) silent() bool { return t.loop.Now()-time.Duration(t.used.Load()) >= t.idle }
 
-// carry passes bytes on until from ends, which it tells to. An error ends both
-// directions.
-func (t *tunnel) carry(from, to *stream.Conn) error {
+// carry passes bytes on until from ends, which it tells to, and counts them. An
+// error ends both directions.
+func (t *tunnel) carry(from, to *stream.Conn, passed *int64) error {
 	from.SetReadLimit(t.idle)
 	to.SetWriteLimit(t.idle)
 	for {
 		if b := from.Bytes(); len(b) > 0 {
 			t.touch()
 			if err := to.Write(b); err != nil {
+				t.broken(to, err)
 				from.Stop()
 				to.Stop()
 				return err
 			}
+			*passed += int64(len(b))
 			from.Advance(len(b))
 		}
 		switch err := from.Fill(stream.BodyBuffer, nil); {
@@ -72,9 +78,28 @@ func (t *tunnel) carry(from, to *stream.Conn) error {
 			return to.CloseWrite()
 		case errors.Is(err, stream.ErrTimeout) && !t.silent():
 		default:
+			t.broken(from, err)
 			from.Stop()
 			to.Stop()
 			return err
 		}
 	}
+}
+
+// broken notes which connection an error comes from. A silence, or a Stop, is the
+// doing of neither.
+func (t *tunnel) broken(c *stream.Conn, err error) {
+	if !errors.Is(err, stream.ErrTimeout) && !errors.Is(err, stream.ErrStopped) {
+		t.broke.CompareAndSwap(nil, c)
+	}
+}
+
+func (t *tunnel) whose(client *stream.Conn) Party {
+	switch t.broke.Load() {
+	case nil:
+		return ByProxy
+	case client:
+		return ByClient
+	}
+	return ByBackend
 }

@@ -47,6 +47,7 @@ func (x *exchange) takeBody(dst *[]byte) (bool, error) {
 		*dst = appendLastChunk(*dst, x.body.Trailer, x.announcedTrailers(), x.conn.Bytes())
 	}
 	x.conn.Advance(n)
+	x.progress.received += int64(n)
 	if err == nil {
 		return n > 0, nil
 	}
