@@ -18,22 +18,23 @@ func allowed() map[string][]string {
 		"outrider/sidecar": {"outrider/sidecar/app", "outrider/sidecar/admin", "outrider/sidecar/config",
 			"outrider/sidecar/demo", "outrider/scripts"},
 		"outrider/sidecar/app": {"outrider/sidecar/admin", "outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/config",
-			"outrider/sidecar/health", "outrider/sidecar/proxy", "outrider/sidecar/stream", "outrider/sidecar/warning",
+			"outrider/sidecar/health", "outrider/sidecar/proxy", "outrider/sidecar/stream", "outrider/sidecar/telemetry", "outrider/sidecar/warning",
 			"outrider/scripting"},
 		"outrider/sidecar/demo": {"outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/proxy"},
 		"outrider/sidecar/proxy": {"outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/http1", "outrider/sidecar/stream",
 			"outrider/sidecar/warning"},
-		"outrider/sidecar/admin":   {},
-		"outrider/sidecar/cluster": {},
-		"outrider/sidecar/config":  {},
-		"outrider/sidecar/health":  {"outrider/sidecar/cause"},
-		"outrider/sidecar/cause":   {},
-		"outrider/sidecar/http1":   {},
-		"outrider/sidecar/stream":  {},
-		"outrider/sidecar/warning": {},
-		"outrider/scripting":       {"github.com/dop251/goja"},
-		"outrider/scripts":         {},
-		"outrider/gossip":          {"github.com/hashicorp/memberlist"},
+		"outrider/sidecar/admin":     {},
+		"outrider/sidecar/cluster":   {},
+		"outrider/sidecar/config":    {},
+		"outrider/sidecar/health":    {"outrider/sidecar/cause"},
+		"outrider/sidecar/cause":     {},
+		"outrider/sidecar/http1":     {},
+		"outrider/sidecar/stream":    {},
+		"outrider/sidecar/telemetry": {"github.com/prometheus/client_golang"},
+		"outrider/sidecar/warning":   {},
+		"outrider/scripting":         {"github.com/dop251/goja"},
+		"outrider/scripts":           {},
+		"outrider/gossip":            {"github.com/hashicorp/memberlist"},
 
 		"outrider/integration/bench":              {},
 		"outrider/integration/bench/reverseproxy": {},
@@ -43,7 +44,7 @@ func allowed() map[string][]string {
 // confined are the libraries that only the packages above may import which name
 // them.
 func confined() []string {
-	return []string{"github.com/dop251/goja", "github.com/hashicorp/memberlist"}
+	return []string{"github.com/dop251/goja", "github.com/hashicorp/memberlist", "github.com/prometheus/client_golang"}
 }
 
 type listed struct {
