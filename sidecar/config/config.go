@@ -250,7 +250,28 @@ type Admin struct {
 type Log struct {
 	Level  string // error, warn, info or debug
 	Format LogFormat
+	Access AccessLog
 }
+
+// AccessLog says which requests are logged and where.
+type AccessLog struct {
+	Mode   AccessMode
+	Sample float64 // share of the requests without an error, 0 to 1, with AccessAll
+	File   string  // path that can be opened as it stands; AccessStdout = standard output
+}
+
+// AccessStdout is the AccessLog.File that is no file.
+const AccessStdout = "-"
+
+// AccessMode says which requests are logged.
+type AccessMode string
+
+// Which requests are logged: those that did not go well, all, or none.
+const (
+	AccessErrors AccessMode = "errors"
+	AccessAll    AccessMode = "all"
+	AccessOff    AccessMode = "off"
+)
 
 // LogFormat is the shape of a log line.
 type LogFormat string

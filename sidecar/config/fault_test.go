@@ -70,7 +70,7 @@ func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
 		"script.shadow": "{}", "script.record": "1", "script.allow": "{}",
 		"clusters.one.slow_start": "1s", "clusters.one.passive": "{}", "clusters.one.max_in_flight": "1",
 		"clusters.one.tls.client_cert": "x", "clusters.one.tls.client_key": "x",
-		"admin.edit": "true", "admin.pprof": "true", "log.access": "{}",
+		"admin.edit": "true", "admin.pprof": "true",
 	}
 	for path, text := range later {
 		file := "clusters: { one: { backends: [\"a:1\"] } }\n"

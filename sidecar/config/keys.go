@@ -23,7 +23,7 @@ func root(c *Config) section {
 		{name: "ambiguous_paths", value: choice(&c.AmbiguousPaths, []AmbiguousPaths{AmbiguousPathsPass, AmbiguousPathsRefuse}), def: "pass",
 			doc: "`refuse` answers 400 for paths that two parsers could read differently: dot segments, doubled slashes, an encoded slash, dot or backslash."},
 		{name: "limits", value: limits(&c.Limits), doc: "What clients may use up."},
-		{name: "status", value: status(&c.Status), doc: "The listener for probes: GET /livez and /readyz, no token, nothing else."},
+		{name: "status", value: status(&c.Status), doc: "The listener for probes and Prometheus: GET /livez, /readyz and /metrics, no token, nothing else."},
 		{name: "admin", value: admin(&c.Admin), doc: "The listener of the admin API."},
 		{name: "log", value: logging(&c.Log), doc: "What is logged and how."},
 		{name: "shutdown", value: shutdown(&c.Shutdown), doc: "How the sidecar stops; keep drain and grace together below the stop timeout of whoever stops it. It leaves as soon as it is idle."},
@@ -184,7 +184,18 @@ func logging(l *Log) section {
 			doc: "The least that is logged; debug shows the backend of each request."},
 		{name: "format", value: choice(&l.Format, []LogFormat{LogAuto, LogText, LogJSON}), def: "auto",
 			doc: "`auto` is text on a terminal, JSON elsewhere."},
-		{name: "access", later: true},
+		{name: "access", value: accessLog(&l.Access), doc: "The access log: one line for each request."},
+	}}
+}
+
+func accessLog(a *AccessLog) section {
+	return section{short: "; write access: { mode: all }", keys: []key{
+		{name: "mode", value: choice(&a.Mode, []AccessMode{AccessErrors, AccessAll, AccessOff}), def: "errors",
+			doc: "`errors` logs answers from 500 on, answers of the sidecar's own in the place of a backend's, and requests that were cut or given up."},
+		{name: "sample", value: percent(&a.Sample, 100), def: "100%",
+			doc: "With mode `all`: the share that is logged of the requests that went well."},
+		{name: "file", value: text(&a.File, "path or -", "a path, or - for standard output", "", checkNotEmpty), def: "-",
+			doc: "Where the lines go; `-` is standard output. The file is appended to. Lines are JSON, unless log.format is text, or is auto and they go to a terminal."},
 	}}
 }
 

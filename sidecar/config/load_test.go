@@ -35,7 +35,7 @@ func TestDefaultsAreThoseOfTheDocumentation(t *testing.T) {
 			ClientIdle: 75 * time.Second, HalfClose: time.Second},
 		Status:   Status{Listen: ":6190"},
 		Admin:    Admin{Listen: "127.0.0.1:6189"},
-		Log:      Log{Level: "info", Format: LogAuto},
+		Log:      Log{Level: "info", Format: LogAuto, Access: AccessLog{Mode: AccessErrors, Sample: 1, File: AccessStdout}},
 		Shutdown: Shutdown{Grace: 8 * time.Second},
 	}
 	if c = valid(t, c, err); !reflect.DeepEqual(c, want) {

@@ -109,9 +109,13 @@ func drawn(t *rapid.T) (*Config, map[string]any) {
 		AmbiguousPaths: rapid.SampledFrom([]AmbiguousPaths{AmbiguousPathsPass, AmbiguousPathsRefuse}).Draw(t, "paths"),
 		Limits: Limits{Connections: rapid.IntRange(1, 1000).Draw(t, "connections"), Head: int64(rapid.IntRange(1024, 1<<20).Draw(t, "head")), Fields: rapid.IntRange(1, 1000).Draw(t, "fields"),
 			HeadTimeout: milliseconds(1, 9999).Draw(t, "head timeout"), ClientIdle: milliseconds(1, 9999).Draw(t, "client idle"), HalfClose: milliseconds(0, 9999).Draw(t, "half close")},
-		Status:   Status{Listen: rapid.SampledFrom([]string{"", ":6190", "[::1]:1"}).Draw(t, "status")},
-		Admin:    Admin{Listen: rapid.SampledFrom([]string{"", "localhost:7", "[::1]:8"}).Draw(t, "admin"), Hosts: []string{"admin.example"}},
-		Log:      Log{Level: rapid.SampledFrom([]string{"error", "warn", "info", "debug"}).Draw(t, "level"), Format: rapid.SampledFrom([]LogFormat{LogAuto, LogText, LogJSON}).Draw(t, "format")},
+		Status: Status{Listen: rapid.SampledFrom([]string{"", ":6190", "[::1]:1"}).Draw(t, "status")},
+		Admin:  Admin{Listen: rapid.SampledFrom([]string{"", "localhost:7", "[::1]:8"}).Draw(t, "admin"), Hosts: []string{"admin.example"}},
+		Log: Log{Level: rapid.SampledFrom([]string{"error", "warn", "info", "debug"}).Draw(t, "level"), Format: rapid.SampledFrom([]LogFormat{LogAuto, LogText, LogJSON}).Draw(t, "format"), Access: AccessLog{
+			Mode:   rapid.SampledFrom([]AccessMode{AccessErrors, AccessAll, AccessOff}).Draw(t, "mode"),
+			Sample: rapid.SampledFrom([]float64{0, 0.01, 0.5, 1}).Draw(t, "sample"),
+			File:   rapid.SampledFrom([]string{AccessStdout, "access.log"}).Draw(t, "file"),
+		}},
 		Shutdown: Shutdown{Drain: milliseconds(0, 9999).Draw(t, "drain"), Grace: milliseconds(0, 9999).Draw(t, "grace")},
 		Dev:      rapid.Bool().Draw(t, "dev"),
 	}
@@ -131,9 +135,10 @@ func drawn(t *rapid.T) (*Config, map[string]any) {
 		"trusted_proxies": []any{"10.0.0.0/8"},
 		"limits": map[string]any{"connections": c.Limits.Connections, "head": formatSize(c.Limits.Head), "fields": c.Limits.Fields,
 			"head_timeout": c.Limits.HeadTimeout.String(), "client_idle": c.Limits.ClientIdle.String(), "half_close": c.Limits.HalfClose.String()},
-		"status":   map[string]any{"listen": c.Status.Listen},
-		"admin":    map[string]any{"listen": c.Admin.Listen, "hosts": []any{"admin.example"}},
-		"log":      map[string]any{"level": c.Log.Level, "format": string(c.Log.Format)},
+		"status": map[string]any{"listen": c.Status.Listen},
+		"admin":  map[string]any{"listen": c.Admin.Listen, "hosts": []any{"admin.example"}},
+		"log": map[string]any{"level": c.Log.Level, "format": string(c.Log.Format),
+			"access": map[string]any{"mode": string(c.Log.Access.Mode), "sample": fmt.Sprintf("%g%%", c.Log.Access.Sample*100), "file": c.Log.Access.File}},
 		"shutdown": map[string]any{"drain": c.Shutdown.Drain.String(), "grace": c.Shutdown.Grace.String()},
 	}
 }

@@ -31,6 +31,9 @@ func (u *rules) apply() {
 	u.script()
 	u.defaultCluster()
 	u.admin()
+	if file := &u.c.Log.Access.File; *file != AccessStdout {
+		*file = u.r.locate("log.access.file", *file, u.found)
+	}
 	if u.c.Shutdown.Drain == drainAuto {
 		u.c.Shutdown.Drain = 0
 		if u.c.App != "" {
