@@ -41,6 +41,7 @@ func run(ctx context.Context, from *source) error {
 	}
 	a, err := app.New(c, app.Options{
 		Log: log, Version: version(), Load: from.load, Token: token, OnOpen: publish, OnDone: app.LogRequests(log),
+		Stdout: os.Stdout, StdoutIsTerminal: isTerminal(os.Stdout),
 	})
 	if err != nil {
 		return err

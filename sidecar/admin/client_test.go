@@ -62,7 +62,7 @@ func TestTheClientSaysWhatWentWrong(t *testing.T) {
 		{"refused", Client{Address: api, Token: token}.Reload, "refused: outrider.yaml:3:1: unknown key"},
 		{"off", Client{}.Reload, "the admin listener is off: set admin.listen"},
 		{"no address", Client{Address: "6189"}.Reload, `"6189" is not an address: write host:port`},
-		{"the status listener", Client{Address: serve(t, StatusHandler(sidecar))}.Reload, `there is no "/reload" here`},
+		{"the status listener", Client{Address: serve(t, StatusHandler(sidecar, http.NotFoundHandler()))}.Reload, `there is no "/reload" here`},
 		{"another server", Client{Address: serve(t, http.NotFoundHandler())}.Reload, "but not as outrider's admin listener does"},
 		{"another server that is glad", Client{Address: serve(t, answering("<h1>hello</h1>"))}.Reload, "but not as outrider's admin listener does"},
 		{"a redirect", Client{Address: serve(t, http.RedirectHandler("http://"+api+"/reload", http.StatusTemporaryRedirect)), Token: token}.Reload,

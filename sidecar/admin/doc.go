@@ -2,8 +2,8 @@
 // the server they stand on, the token that protects them, and the client that
 // the command line uses.
 //
-// [StatusHandler] is for probes. It answers GET and HEAD on /livez and /readyz
-// in plain text, to anybody.
+// [StatusHandler] is for probes and Prometheus. It answers GET and HEAD on
+// /livez, /readyz and /metrics in plain text, to anybody.
 //
 // [Handler] is the admin API: GET /status answers a [Status] as JSON, POST
 // /reload activates the configuration that is on disk now and answers

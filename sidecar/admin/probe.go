@@ -3,10 +3,11 @@ package admin
 import "net/http"
 
 // StatusHandler answers probes: GET and HEAD on /livez, which is 200 as long as
-// the process answers at all, and on /readyz, which is 200 or 503 with the
-// reason. It asks for no token, tells nothing else, and takes any Host, because
-// probes come under whatever name they were given.
-func StatusHandler(s Sidecar) http.Handler {
+// the process answers at all, on /readyz, which is 200 or 503 with the reason,
+// and on /metrics, which metrics serves. It asks for no token, tells nothing
+// else, and takes any Host, because probes come under whatever name they were
+// given.
+func StatusHandler(s Sidecar, metrics http.Handler) http.Handler {
 	probes := routes{
 		{http.MethodGet, "/livez", func(w http.ResponseWriter, _ *http.Request) {
 			writeText(w, http.StatusOK, "ok")
@@ -18,6 +19,7 @@ func StatusHandler(s Sidecar) http.Handler {
 			}
 			writeText(w, http.StatusOK, "ok")
 		}},
+		{http.MethodGet, "/metrics", metrics.ServeHTTP},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		harden(w)

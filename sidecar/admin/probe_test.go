@@ -7,8 +7,9 @@ import (
 )
 
 func TestProbesLearnWhetherTheSidecarLivesAndIsReady(t *testing.T) {
-	ready := serve(t, StatusHandler(&far{}))
-	unready := serve(t, StatusHandler(&far{ready: errors.New("first checks are still running")}))
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "up 1") })
+	ready := serve(t, StatusHandler(&far{}, metrics))
+	unready := serve(t, StatusHandler(&far{ready: errors.New("first checks are still running")}, metrics))
 
 	for _, row := range []struct {
 		name    string
@@ -23,6 +24,7 @@ func TestProbesLearnWhetherTheSidecarLivesAndIsReady(t *testing.T) {
 		{"ready by HEAD", ready, ask{path: "/readyz", method: http.MethodHead}, 200, ""},
 		{"not ready", unready, ask{path: "/readyz"}, 503, "first checks are still running\n"},
 		{"not ready by HEAD", unready, ask{path: "/readyz", method: http.MethodHead}, 503, ""},
+		{"metrics", unready, ask{path: "/metrics"}, 200, "up 1\n"},
 		{"a query changes nothing", ready, ask{path: "/readyz?verbose"}, 200, "ok\n"},
 		{"under any name", ready, ask{path: "/readyz", host: "web-1.shop.svc"}, 200, "ok\n"},
 	} {
@@ -40,7 +42,7 @@ func TestProbesLearnWhetherTheSidecarLivesAndIsReady(t *testing.T) {
 
 func TestProbesLearnNothingElse(t *testing.T) {
 	sidecar := &far{}
-	address := serve(t, StatusHandler(sidecar))
+	address := serve(t, StatusHandler(sidecar, http.NotFoundHandler()))
 
 	for _, row := range []struct {
 		ask    ask
@@ -49,7 +51,7 @@ func TestProbesLearnNothingElse(t *testing.T) {
 	}{
 		{ask{path: "/"}, 404, `no "/" here`},
 		{ask{path: "/status"}, 404, `no "/status" here`},
-		{ask{path: "/metrics"}, 404, `no "/metrics" here`},
+		{ask{path: "/metrics/"}, 404, `no "/metrics/" here`},
 		{ask{path: "/livez/"}, 404, `no "/livez/" here`},
 		{ask{path: "//livez"}, 404, `no "//livez" here`},
 		{ask{path: "/reload", method: http.MethodPost, header: [][2]string{bearerOf(token)}}, 404, `no "/reload" here`},

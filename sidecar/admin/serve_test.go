@@ -25,7 +25,7 @@ func TestServeEndsWithItsContextAndClosesTheListener(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, ln, StatusHandler(&far{}), silent()) }()
+	go func() { ended <- Serve(ctx, ln, StatusHandler(&far{}, http.NotFoundHandler()), silent()) }()
 	ask{path: "/livez"}.to(t, ln.Addr().String())
 
 	cancel()
@@ -45,7 +45,7 @@ func TestServeOfAContextThatIsDoneClosesTheListener(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Serve(ctx, ln, StatusHandler(&far{}), silent()); err != nil {
+	if err := Serve(ctx, ln, StatusHandler(&far{}, http.NotFoundHandler()), silent()); err != nil {
 		t.Errorf("Serve: %v", err)
 	}
 	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
@@ -59,7 +59,7 @@ func TestServeTellsWhenItsListenerBreaks(t *testing.T) {
 		t.Fatal(err)
 	}
 	ln.Close()
-	err = Serve(t.Context(), ln, StatusHandler(&far{}), silent())
+	err = Serve(t.Context(), ln, StatusHandler(&far{}, http.NotFoundHandler()), silent())
 	if !errors.Is(err, net.ErrClosed) || !strings.Contains(err.Error(), ln.Addr().String()) {
 		t.Errorf("Serve: %v", err)
 	}

@@ -5,6 +5,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -30,6 +31,9 @@ type Options struct {
 	Load func() (*config.Config, error)
 	// Token opens the admin listener; see config's admin.token_file.
 	Token string
+	// Stdout is where the access log goes that has no file; nil discards it.
+	Stdout           io.Writer
+	StdoutIsTerminal bool
 	// OnDone is told of each exchange; optional. See proxy.Options.
 	OnDone func(*proxy.Summary)
 	// OnChange is told of each change of a backend's health; optional.
@@ -57,6 +61,8 @@ type App struct {
 	listeners []*listener
 	doors     []*door // for those who operate it
 	incidents incidents
+	accounts  accounts
+	decisions decisions
 
 	active atomic.Pointer[active]
 	tasks  sync.WaitGroup // everything that Run started
@@ -79,12 +85,16 @@ func New(c *config.Config, o Options) (*App, error) {
 	if o.Listen == nil {
 		o.Listen = func(address string) (net.Listener, error) { return net.Listen("tcp", address) }
 	}
+	if o.Stdout == nil {
+		o.Stdout = io.Discard
+	}
 	a := &App{options: o, log: o.Log, warnings: warning.New(o.Log)}
 	a.monitor = health.New(health.Options{
 		OnChange: a.healthChanged,
 		OnLocal:  a.checkImpossible,
 		Rand:     newRand(),
 	})
+	a.accounts = a.newAccounts(c)
 	a.proxy = proxy.New(proxy.Options{
 		Name:                 processName(c.Name),
 		Log:                  o.Log,
@@ -92,7 +102,8 @@ func New(c *config.Config, o Options) (*App, error) {
 		Trusted:              c.TrustedProxies,
 		RefuseAmbiguousPaths: c.AmbiguousPaths == config.AmbiguousPathsRefuse,
 		OnFailure:            a.backendFailed,
-		OnDone:               o.OnDone,
+		OnDone:               a.accounts.done(),
+		Steps:                a.accounts.steps(),
 	})
 	a.clusters.Store(a.newClusters(c, nil))
 	r, err := a.newRoute(c)
@@ -133,6 +144,9 @@ func (a *App) start(ctx context.Context) {
 	a.tasks.Go(func() { a.proxy.Run(ctx) })
 	a.tasks.Go(func() { a.monitor.Run(ctx) })
 	a.tasks.Go(func() { a.watchScript(ctx) })
+	if access := a.accounts.access; access != nil {
+		a.tasks.Go(func() { access.Run(ctx) })
+	}
 	for _, d := range a.doors {
 		a.tasks.Go(func() { a.serveDoor(ctx, d) })
 	}
@@ -151,20 +165,38 @@ func (a *App) stopped() {
 	a.ctx = nil
 	a.reloading.Unlock()
 	a.tasks.Wait()
+	a.closeAccessLog()
 	a.active.Load().route.close()
 }
 
 // open opens every listener, or none.
 func (a *App) open() error {
-	err := a.listen()
+	err := a.openAccessLog()
+	if err == nil {
+		err = a.listen()
+	}
 	if err == nil && a.options.OnOpen != nil {
 		err = a.options.OnOpen()
 	}
 	if err != nil {
 		a.closeListeners()
 		a.closeDoors()
+		a.closeAccessLog()
 	}
 	return err
+}
+
+func (a *App) openAccessLog() error {
+	if a.accounts.access == nil {
+		return nil
+	}
+	return a.accounts.access.Open()
+}
+
+func (a *App) closeAccessLog() {
+	if a.accounts.access != nil {
+		a.accounts.access.Close()
+	}
 }
 
 func (a *App) listen() error {

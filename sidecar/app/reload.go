@@ -56,6 +56,9 @@ func (a *App) activate(c *config.Config) error {
 	for _, name := range next.names {
 		a.adopt(next.byName[name], before.byName[name])
 	}
+	if a.accounts.metrics != nil {
+		a.accounts.metrics.SetClusters(next.names)
+	}
 	next.start(a)
 	next.awaitMembers()
 	a.setActive(c, r)

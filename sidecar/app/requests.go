@@ -3,8 +3,125 @@ package app
 import (
 	"github.com/sirupsen/logrus"
 
+	"outrider/sidecar/config"
+	"outrider/sidecar/health"
 	"outrider/sidecar/proxy"
+	"outrider/sidecar/telemetry"
 )
+
+// accounts are those who are told of each exchange.
+type accounts struct {
+	metrics *telemetry.Metrics   // nil: nobody can ask for them
+	access  *telemetry.AccessLog // nil: off
+	told    func(*proxy.Summary) // nil: nobody else
+}
+
+func (a *App) newAccounts(c *config.Config) accounts {
+	to := accounts{told: a.options.OnDone}
+	if c.Status.Listen != "" {
+		to.metrics = telemetry.NewMetrics(a.state)
+		to.metrics.SetClusters(c.ClusterNames())
+	}
+	if access := c.Log.Access; access.Mode != config.AccessOff {
+		to.access = telemetry.NewAccessLog(telemetry.AccessOptions{
+			All: access.Mode == config.AccessAll, Sample: access.Sample, File: access.File,
+			Stdout: a.options.Stdout, Text: a.accessAsText(c.Log), Log: a.log,
+		})
+	}
+	return to
+}
+
+func (a *App) accessAsText(l config.Log) bool {
+	toTerminal := l.Access.File == config.AccessStdout && a.options.StdoutIsTerminal
+	return l.Format == config.LogText || l.Format == config.LogAuto && toTerminal
+}
+
+// done is told of each exchange. It is nil when nobody wants to know, and then
+// nothing is measured.
+func (to accounts) done() func(*proxy.Summary) {
+	if to.metrics == nil && to.access == nil {
+		return to.told
+	}
+	return to.account
+}
+
+// steps tells whether somebody wants to know how long each step took.
+func (to accounts) steps() bool { return to.access != nil }
+
+func (to accounts) account(s *proxy.Summary) {
+	e := telemetry.Exchange{
+		Status: s.Status, Total: s.Duration, Received: s.Received, Sent: s.Sent, End: s.End(),
+	}
+	if s.Cluster != nil {
+		e.Cluster = s.Cluster.Name()
+	}
+	if s.Fault != nil {
+		e.Error = s.Fault.Type
+	}
+	if to.metrics != nil {
+		to.metrics.Count(&e)
+	}
+	if to.access != nil && to.access.Wants(&e) {
+		describe(&e, s)
+		to.access.Write(&e)
+	}
+	if to.told != nil {
+		to.told(s)
+	}
+}
+
+// describe fills in what only the access log wants to know.
+func describe(e *telemetry.Exchange, s *proxy.Summary) {
+	e.Client, e.Method, e.Host, e.Path, e.Minor = s.Client(), s.Method(), s.Host(), s.Path(), s.Minor()
+	e.Query, e.HasQuery = s.Query()
+	e.ID, e.Trace = s.ID(), s.TraceParent()
+	e.Rule, e.Version, e.Outcome = s.Rule, s.Version, s.Outcome
+	e.Route, e.Connect, e.FirstByte = s.Route, s.Connect, s.FirstByte
+	if s.Backend != nil {
+		e.Backend, e.Attempts = s.Backend.Address(), s.Retries+1
+	}
+	if s.Fault != nil {
+		e.Detail = s.Fault.Error()
+	}
+}
+
+// state is what the metrics tell beside the requests.
+func (a *App) state() telemetry.State {
+	now, counts := a.active.Load(), a.proxy.Counts()
+	s := telemetry.State{
+		Version: a.options.Version,
+		Clients: a.proxy.Clients(), Active: a.proxy.Active(),
+		Accepted: counts.Accepted, Refused: counts.Refused, Panics: counts.Panics,
+		Retries: make(map[string]uint64), Decisions: a.decisions.all(),
+		ReloadOK: now.fault == nil, Backends: a.backendStates(),
+	}
+	for _, r := range counts.Retries {
+		s.Retries[r.Reason] = r.Count
+	}
+	if script := now.route.script; script != nil {
+		s.Script = script.script.Version()
+	}
+	if a.accounts.access != nil {
+		s.Access = a.accounts.access.Counts()
+	}
+	return s
+}
+
+func (a *App) backendStates() []telemetry.Backend {
+	var all []telemetry.Backend
+	known := a.health()
+	cs := a.clusters.Load()
+	for _, name := range cs.names {
+		for _, b := range cs.byName[name].Backends() {
+			n := b.Counters()
+			all = append(all, telemetry.Backend{
+				Cluster: name, Address: b.Address(), State: b.State().String(), Checks: known[keyOf(b)].State != health.Down,
+				Tries: n.Requests.Load(), Failures: n.Failures.Load(), Retried: n.Retried.Load(), InFlight: n.InFlight.Load(),
+			})
+		}
+	}
+	return all
+}
 
 // LogRequests writes a line for each request at debug level: above all, which
 // backend was chosen. It is nil, and costs nothing, when log does not write

@@ -128,7 +128,21 @@ type scriptRouter struct {
 	code    []byte // of the script, as the file had it
 	limit   time.Duration
 	onError string
-	counts  [scripting.Busy + 1]atomic.Uint64
+	counts  decisions
+}
+
+// decisions counts them by outcome.
+type decisions [scripting.Busy + 1]atomic.Uint64
+
+// all are the outcomes that there were.
+func (d *decisions) all() map[string]uint64 {
+	all := make(map[string]uint64)
+	for i := range d {
+		if n := d[i].Load(); n > 0 {
+			all[scripting.Outcome(i).String()] = n
+		}
+	}
+	return all
 }
 
 // patience is how much longer than its own deadline a script may take to give
@@ -165,24 +179,27 @@ func (r *scriptRouter) Overdue() proxy.Decision {
 
 func (r *scriptRouter) decision(d scripting.Decision) proxy.Decision {
 	r.counts[d.Outcome].Add(1)
+	r.app.decisions[d.Outcome].Add(1)
 	if d.Outcome.Failed() && d.Outcome != scripting.UnknownCluster { // scripting tells those by name
 		r.app.warnings.Warn("script "+d.Outcome.String(), logrus.Fields{
 			"script": r.file, "version": r.script.Version(), "outcome": d.Outcome.String(), "cause": d.Err,
 		}, "the routing script failed a request")
 	}
-	outcome := ""
+	decision := proxy.Decision{Version: r.script.Version()}
 	if d.Outcome != scripting.OK {
-		outcome = d.Outcome.String()
+		decision.Outcome = d.Outcome.String()
 	}
 	switch u := r.app.clusters.Load().byName[d.Cluster]; {
 	case d.Respond != nil:
-		return proxy.Decision{Respond: (*proxy.Respond)(d.Respond), Outcome: outcome}
+		decision.Respond = (*proxy.Respond)(d.Respond)
 	case u != nil:
-		return proxy.Decision{Cluster: u.Cluster, Outcome: outcome}
+		decision.Cluster = u.Cluster
 	case d.Outcome == scripting.NoRoute:
-		return proxy.Decision{Fault: noRoute(), Outcome: outcome}
+		decision.Fault = noRoute()
+	default:
+		decision.Fault = scriptFailed(d.Err)
 	}
-	return proxy.Decision{Fault: scriptFailed(d.Err), Outcome: outcome}
+	return decision
 }
 
 // CheckScript loads the script of a configuration, and lets it go again. A

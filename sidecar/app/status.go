@@ -10,7 +10,6 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"outrider/scripting"
 	"outrider/sidecar/admin"
 	"outrider/sidecar/cluster"
 	"outrider/sidecar/config"
@@ -28,7 +27,7 @@ type door struct {
 func (a *App) newDoors(c *config.Config) []*door {
 	var doors []*door
 	if c.Status.Listen != "" {
-		doors = append(doors, &door{key: "status", address: c.Status.Listen, handler: admin.StatusHandler(a)})
+		doors = append(doors, &door{key: "status", address: c.Status.Listen, handler: admin.StatusHandler(a, a.accounts.metrics.Handler())})
 	}
 	if c.Admin.Listen != "" {
 		doors = append(doors, &door{key: "admin", address: c.Admin.Listen, handler: admin.Handler(admin.Options{
@@ -125,10 +124,7 @@ func (a *App) Status() admin.Status {
 }
 
 func (a *App) clusterStatus() []admin.ClusterStatus {
-	known := make(map[health.Key]health.Status)
-	for _, h := range a.monitor.Snapshot() {
-		known[h.Key] = h
-	}
+	known := a.health()
 	var all []admin.ClusterStatus
 	cs := a.clusters.Load()
 	for _, name := range cs.names {
@@ -142,6 +138,15 @@ func (a *App) clusterStatus() []admin.ClusterStatus {
 	return all
 }
 
+// health is what is known of each backend.
+func (a *App) health() map[health.Key]health.Status {
+	known := make(map[health.Key]health.Status)
+	for _, h := range a.monitor.Snapshot() {
+		known[h.Key] = h
+	}
+	return known
+}
+
 func backendStatus(b *cluster.Backend, h health.Status) admin.BackendStatus {
 	n := b.Counters()
 	return admin.BackendStatus{
@@ -151,11 +156,5 @@ func backendStatus(b *cluster.Backend, h health.Status) admin.BackendStatus {
 }
 
 func (r *scriptRouter) status() *admin.ScriptStatus {
-	s := &admin.ScriptStatus{File: r.file, Version: r.script.Version(), Decisions: make(map[string]uint64)}
-	for i := range r.counts {
-		if n := r.counts[i].Load(); n > 0 {
-			s.Decisions[scripting.Outcome(i).String()] = n
-		}
-	}
-	return s
+	return &admin.ScriptStatus{File: r.file, Version: r.script.Version(), Decisions: r.counts.all()}
 }

@@ -45,6 +45,9 @@ func (b *Backend) Addr() netip.AddrPort { return b.addr }
 // ClusterName is the name of the cluster that it belongs to.
 func (b *Backend) ClusterName() string { return b.cluster }
 
+// Address is Addr as text, without making it anew each time.
+func (b *Backend) Address() string { return b.label.Load().address }
+
 // Name is the backend as configured: "app-a:8080".
 func (b *Backend) Name() string { return b.label.Load().name }
 
@@ -59,12 +62,12 @@ func (b *Backend) State() State { return State(b.state.Load()) }
 func (b *Backend) Counters() *Counters { return &b.counters }
 
 // label is what a backend is called; a reload may change it.
-type label struct{ name, long string }
+type label struct{ name, long, address string }
 
 func newLabel(name string, addr netip.AddrPort) *label {
 	literal, err := netip.ParseAddrPort(name)
 	if err == nil && literal == addr {
-		return &label{name, name}
+		return &label{name, name, name}
 	}
-	return &label{name, name + " (" + addr.String() + ")"}
+	return &label{name, name + " (" + addr.String() + ")", addr.String()}
 }

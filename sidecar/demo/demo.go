@@ -134,6 +134,7 @@ default_cluster: two
 admin: { listen: %q }
 status: { listen: %q }
 shutdown: { grace: 2s }
+log: { access: { mode: off } }
 `, s.requests.address(), quoted,
 		s.backends[0].address(), s.backends[1].address(), s.backends[2].address(), s.backends[3].address(),
 		s.admin.address(), s.status.address())
