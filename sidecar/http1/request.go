@@ -48,18 +48,28 @@ func (r *Request) Reset() {
 func (r *Request) Parse(buf []byte, lim Limits) (bool, error) {
 	if !r.started && len(buf) > 0 {
 		if err := looksLikeRequest(buf[0]); err != nil {
-			return false, err
+			return false, recognise(buf, foreignRequests, err)
 		}
 	}
-	return r.parse(buf, lim, r)
+	done, err := r.parse(buf, lim, r)
+	if err != nil && !r.started {
+		err = r.faultOfFirstLine(buf, err)
+	}
+	return done, err
+}
+
+// faultOfFirstLine says what a first line is that was refused with err.
+func (r *Request) faultOfFirstLine(buf []byte, err error) error {
+	if err == ErrHeadTooLarge { //nolint:errorlint // never wrapped
+		return ErrTargetTooLong
+	}
+	return recognise(buf, foreignRequests, err)
 }
 
 // looksLikeRequest refuses what can not begin a request before a whole line has
 // come, so that who speaks another protocol is told at once.
 func looksLikeRequest(c byte) error {
 	switch {
-	case c == 0x16:
-		return ErrTLS
 	case c == '\r', classes[c]&isTchar != 0:
 		return nil
 	case c == '\n':
@@ -78,6 +88,9 @@ func (r *Request) firstLine(buf []byte, start, end int) error {
 		return ErrMethod
 	}
 	target := classEnd(line, method+1, isTarget)
+	if target == end && target > method+1 && string(line[start:method]) == "GET" {
+		return ErrHTTP09
+	}
 	if target == method+1 || target == end {
 		return ErrRequestLine
 	}

@@ -157,7 +157,7 @@ func TestRequestLinesThatBreakTheGrammarAreRefused(t *testing.T) {
 		{"a blank behind an empty line", "\r\n GET / HTTP/1.1", http1.ErrRequestLine},
 		{"a NUL", "\x00", http1.ErrNotHTTP},
 		{"a bare LF behind it", "GET / HTTP/1.1\nHost: a", http1.ErrBareLF},
-		{"HTTP/0.9", "GET /", http1.ErrRequestLine},
+		{"HTTP/0.9", "GET /", http1.ErrHTTP09},
 		{"HTTP/0.9 with a blank", "GET / ", http1.ErrRequestLine},
 		{"a method alone", "GET", http1.ErrRequestLine},
 		{"a method and a blank", "GET ", http1.ErrRequestLine},
@@ -185,7 +185,7 @@ func TestRequestLinesThatBreakTheGrammarAreRefused(t *testing.T) {
 		{"a version with a sign", "GET / HTTP/+1.1", http1.ErrRequestLine},
 		{"HTTP/1.2", "GET / HTTP/1.2", http1.ErrVersion},
 		{"HTTP/0.9 by name", "GET / HTTP/0.9", http1.ErrVersion},
-		{"HTTP/2", "PRI * HTTP/2.0", http1.ErrVersion},
+		{"HTTP/2", "PRI * HTTP/2.0", http1.ErrHTTP2},
 		{"CONNECT", "CONNECT a:443 HTTP/1.1", http1.ErrConnect},
 		{"CONNECT to a path", "CONNECT /a HTTP/1.1", http1.ErrConnect},
 		{"TRACE", "TRACE / HTTP/1.1", http1.ErrTrace},
@@ -488,13 +488,16 @@ func TestTheLimitsOfAHeadAreExact(t *testing.T) {
 		})
 	}
 	t.Run("nothing but the start of a head", func(t *testing.T) {
-		for _, endless := range []string{"G", "GET /" + "x", "GET / HTTP/1.1\r\nX: x", "GET / HTTP/1.1\r\nX"} {
+		for endless, want := range map[string]error{
+			"G": http1.ErrTargetTooLong, "GET /x": http1.ErrTargetTooLong,
+			"GET / HTTP/1.1\r\nX: x": http1.ErrHeadTooLarge, "GET / HTTP/1.1\r\nX": http1.ErrHeadTooLarge,
+		} {
 			raw := []byte(endless + strings.Repeat(endless[len(endless)-1:], 64<<10-len(endless)))
 			var r http1.Request
 			if done, err := r.Parse(raw[:len(raw)-1], limits()); done || err != nil {
 				t.Errorf("%q...: done %v, error %v one byte before the limit", endless, done, err)
 			}
-			if done, err := r.Parse(raw, limits()); done || !errors.Is(err, http1.ErrHeadTooLarge) {
+			if done, err := r.Parse(raw, limits()); done || !errors.Is(err, want) {
 				t.Errorf("%q...: done %v, error %v at the limit", endless, done, err)
 			}
 		}

@@ -20,7 +20,7 @@ func (r *Response) Reset() {
 // them. Errors are *Error.
 func (r *Response) Parse(buf []byte, lim Limits) (bool, error) {
 	if len(buf) > 0 && buf[0] != 'H' {
-		return false, ErrNotHTTP
+		return false, foreignResponse(buf, ErrNotHTTP)
 	}
 	return r.parse(buf, lim, r)
 }

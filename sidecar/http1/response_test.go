@@ -43,8 +43,8 @@ func TestResponsesThatBreakTheGrammarAreRefused(t *testing.T) {
 		name, raw string
 		want      error
 	}{
-		{"not HTTP at all", "SSH-2.0-OpenSSH\r\n", http1.ErrNotHTTP},
-		{"the first byte of HTTP/0.9", "<", http1.ErrNotHTTP},
+		{"not HTTP at all", "SSH-2.0-OpenSSH\r\n", http1.ErrSSHAnswer},
+		{"the first byte of HTTP/0.9", "<", http1.ErrHTTP09Answer},
 		{"an empty line before it", "\r\nHTTP/1.1 200 OK\r\n\r\n", http1.ErrNotHTTP},
 		{"a blank before it", " HTTP/1.1 200 OK\r\n\r\n", http1.ErrNotHTTP},
 		{"a request", "HEAD / HTTP/1.1\r\n\r\n", http1.ErrStatusLine},

@@ -26,7 +26,6 @@ func (x *exchange) answer() error {
 	x.up.conn.Advance(x.resp.Size)
 	x.up.conn.SetReadLimit(x.policy.StreamIdle)
 	x.conn.SetWriteLimit(x.policy.StreamIdle)
-	x.began = true
 	if err := x.passBody(); err != nil {
 		return err
 	}
@@ -77,7 +76,7 @@ func (x *exchange) passBody() error {
 	for !x.respBody.Done() {
 		data, n, err := x.respBody.Next(up.Bytes())
 		if err != nil {
-			return badResponse(x.up.backend.ClusterName(), errors.Join(err, x.flush()))
+			return x.brokenBody(err)
 		}
 		if n == 0 {
 			if err := x.flush(); err != nil {
@@ -97,6 +96,18 @@ func (x *exchange) passBody() error {
 		up.Advance(n)
 	}
 	return x.flush()
+}
+
+// brokenBody is the fault of a body that breaks the rules. The client gets what
+// came before, but for what came together with the head: as long as that was not
+// sent, the client can be told what is wrong.
+func (x *exchange) brokenBody(err error) error {
+	b := x.up.backend
+	x.server.warn("a backend broke the rules of HTTP", b, err)
+	if x.began {
+		_ = x.flush() // the client is cut off anyway
+	}
+	return badResponse(b.ClusterName(), err)
 }
 
 // passPiece sends a piece of body, or puts it behind what is to be sent.
@@ -121,10 +132,12 @@ func (x *exchange) endChunks(buf []byte) {
 	x.down = appendLastChunk(x.down, x.respBody.Trailer, x.announced, buf)
 }
 
+// flush sends what is ready, which begins with the final response's head.
 func (x *exchange) flush() error {
 	if len(x.down) == 0 {
 		return nil
 	}
+	x.began = true
 	err := x.write(x.down)
 	x.down = x.down[:0]
 	return err

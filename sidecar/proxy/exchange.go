@@ -158,6 +158,7 @@ func (x *exchange) forgetHead() {
 func (x *exchange) refuseHead(err error) error {
 	x.forgetHead()
 	if broken, ok := errors.AsType[*http1.Error](err); ok {
+		x.warnOfProtocol(broken.Protocol)
 		return badRequest(broken)
 	}
 	return err

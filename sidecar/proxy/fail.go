@@ -141,3 +141,16 @@ func (s *Server) warn(trouble string, b *cluster.Backend, err error) {
 		"cluster": b.ClusterName(), "backend": b.String(), "reason": cause.Of(err, 0),
 	}, trouble)
 }
+
+// warnOfProtocol tells of a client that speaks another protocol, which is
+// somebody's mistake in a configuration, and not the only one of its kind. Each
+// client is told of once in a while.
+func (x *exchange) warnOfProtocol(protocol string) {
+	if protocol == "" {
+		return
+	}
+	c := x.client
+	c.server.strangers.Warn(protocol+" "+c.ip, logrus.Fields{
+		"client": c.ip, "listener": c.listener.Name, "protocol": protocol,
+	}, "a client speaks another protocol than HTTP/1")
+}

@@ -83,9 +83,11 @@ func responseCut(name string, err error) *Fault {
 	}
 }
 
-func badResponse(name string, err error) *Fault {
+// badResponse is the fault of a backend that does not keep to HTTP. The reason
+// is one of a few fixed sentences: nothing that the backend has sent is repeated.
+func badResponse(name string, reason error) *Fault {
 	return &Fault{
-		Status: http.StatusBadGateway, Type: "http_protocol_error", Err: err,
-		Detail: fmt.Sprintf("a backend of cluster %s broke HTTP's rules", name),
+		Status: http.StatusBadGateway, Type: "http_protocol_error", Err: reason,
+		Detail: fmt.Sprintf("a backend of cluster %s broke HTTP's rules: %v", name, reason),
 	}
 }

@@ -70,6 +70,7 @@ type Server struct {
 	guard     *guard
 	exchanges sync.Pool
 	warnings  *warning.Log
+	strangers *warning.Log // about clients: they can not drive out what is known about backends
 	born      time.Time
 	date      atomic.Pointer[string]
 
@@ -88,7 +89,10 @@ func New(o Options) *Server {
 	if o.Loop == nil {
 		o.Loop = stream.NewLoop()
 	}
-	s := &Server{options: o, loop: o.Loop, guard: newGuard(), warnings: warning.New(o.Log), born: time.Now()}
+	s := &Server{
+		options: o, loop: o.Loop, guard: newGuard(),
+		warnings: warning.New(o.Log), strangers: warning.New(o.Log), born: time.Now(),
+	}
 	s.refreshDate()
 	return s
 }

@@ -118,11 +118,11 @@ func TestBadSyntaxIsRefused(t *testing.T) {
 		{"an absolute target with a backslash", line("GET http://a\\b/ HTTP/1.1"), 400},
 		{"an unknown expectation", with("Expect: 200-ok\r\n"), 417},
 
-		{"a target that is too long", line("GET /" + strings.Repeat("a", 64<<10) + " HTTP/1.1"), 431},
+		{"a target that is too long", line("GET /" + strings.Repeat("a", 64<<10) + " HTTP/1.1"), 414},
 		{"a value that is too long", with("X: " + strings.Repeat("a", 64<<10) + "\r\n"), 431},
 		{"a head that is too long", with(strings.Repeat("X: "+strings.Repeat("a", 995)+"\r\n", 66)), 431},
 		{"a name without an end", "GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("a", 64<<10), 431},
-		{"a request line without an end", strings.Repeat("a", 64<<10), 431},
+		{"a request line without an end", strings.Repeat("a", 64<<10), 414},
 		{"a field too many", with(strings.Repeat("X: a\r\n", 128)), 431},
 	})
 }

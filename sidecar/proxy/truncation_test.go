@@ -104,20 +104,59 @@ func TestABrokenResponseBodyIsCutForTheClient(t *testing.T) {
 	} {
 		for client, request := range map[string]string{"1.1": get(""), "1.0": "GET / HTTP/1.0\r\n\r\n"} {
 			t.Run(name+" to "+client, func(t *testing.T) {
+				begun := make(chan struct{})
 				app := newUpstream(t, func(c *far) {
 					c.request()
 					c.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+					c.await(begun)
 					c.write(broken)
 					c.awaitClose()
 				})
 				s := newSidecar(t, to(app))
 				c := dialRaw(t, s.addr).send(request)
+				if head := c.head(); !strings.Contains(head, " 200 OK\r\n") {
+					t.Fatalf("client got %q", head)
+				}
+				close(begun)
 				rest, err := c.rest()
 				if strings.HasSuffix(rest, "0\r\n\r\n") || strings.Contains(rest, "!") || client == "1.0" && err == nil {
 					t.Errorf("client got %q and then %v", rest, err)
 				}
 				if again := s.exchangeAnew(t, app); again != 2 {
 					t.Errorf("%d connections upstream for 2 requests", again)
+				}
+			})
+		}
+	}
+}
+
+// As long as nothing was sent, the client can be told.
+func TestABodyThatIsBrokenTogetherWithItsHeadIsA502(t *testing.T) {
+	for name, broken := range map[string]string{
+		"no size":             "zz\r\nhello\r\n0\r\n\r\n",
+		"behind a good chunk": "5\r\nhello\r\n+5\r\nworld\r\n0\r\n\r\n",
+		"data too long":       "5\r\nhello!\r\n0\r\n\r\n",
+		"a trailer's NUL":     "5\r\nhello\r\n0\r\nA: \x00\r\n\r\n",
+	} {
+		for client, request := range map[string]string{"1.1": get(""), "1.0": "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"} {
+			t.Run(name+" to "+client, func(t *testing.T) {
+				hook, log := logged()
+				app := newUpstream(t, func(c *far) {
+					c.request()
+					c.write("HTTP/1.1 200 OK\r\nX-A: b\r\nTransfer-Encoding: chunked\r\n\r\n" + broken)
+					c.awaitClose()
+				})
+				s := newSidecar(t, to(app), log)
+				c := dialRaw(t, s.addr).send(request)
+				got := c.response()
+				if got.StatusCode != 502 || got.Close || got.Header.Get("X-A") != "" || !strings.Contains(got.body, "(RFC 9112, 7.1") && !strings.Contains(got.body, "control character") {
+					t.Errorf("got %s %v %q", got.Status, got.Header, got.body)
+				}
+				if last := hook.LastEntry(); last == nil || last.Message != "a backend broke the rules of HTTP" {
+					t.Errorf("the log says %v", last)
+				}
+				if got := c.send(get("Via: 1.1 sidecar-under-test\r\n")).response(); got.StatusCode != 508 {
+					t.Errorf("then got %s", got.Status)
 				}
 			})
 		}
