@@ -298,7 +298,8 @@ func (a *App) Addresses() []string {
 }
 
 // backendFailed takes what a request ran into as evidence about the backend.
-func (a *App) backendFailed(b *cluster.Backend, err error) {
+func (a *App) backendFailed(b *cluster.Backend, f proxy.Failure) {
+	err := f.Err
 	a.incidents.begin(b)
 	policy := a.clusters.Load().policyOf(b)
 	a.monitor.Observe(keyOf(b), health.Evidence{

@@ -3,6 +3,7 @@ package cluster
 import (
 	"net/netip"
 	"sync/atomic"
+	"time"
 )
 
 // State is what is thought of a backend.
@@ -13,6 +14,7 @@ const (
 	Up      State = iota
 	Suspect       // usable, but after the others
 	Down          // not usable
+	Trial         // usable by one request at a time, until it is known to be Up or Down
 )
 
 func (s State) String() string {
@@ -23,6 +25,8 @@ func (s State) String() string {
 		return "suspect"
 	case Down:
 		return "down"
+	case Trial:
+		return "trial"
 	}
 	return "unknown"
 }
@@ -35,6 +39,8 @@ type Backend struct {
 	addr    netip.AddrPort
 	label   atomic.Pointer[label]
 	state   atomic.Uint32
+
+	ramp time.Time // when its slow start began; zero: it has its whole share; guarded by the cluster's mu
 
 	counters Counters
 }
@@ -60,6 +66,40 @@ func (b *Backend) State() State { return State(b.state.Load()) }
 
 // Counters are what happened to requests sent to it.
 func (b *Backend) Counters() *Counters { return &b.counters }
+
+// enter takes a place for one more request, unless limit are under way: then it
+// reports false. A limit of 0 is none. The places given out are never more than
+// the limit; while some are being taken and given back at the very edge, a
+// backend can seem full for a moment.
+func (b *Backend) enter(limit int64) bool {
+	if b.State() == Trial {
+		limit = 1
+	}
+	n := &b.counters.InFlight
+	if limit <= 0 {
+		n.Add(1)
+		return true
+	}
+	if n.Load() >= limit {
+		return false
+	}
+	if n.Add(1) > limit {
+		n.Add(-1)
+		return false
+	}
+	return true
+}
+
+// hasPlace tells whether enter would find a place.
+func (b *Backend) hasPlace(limit int64) bool {
+	if b.State() == Trial {
+		limit = 1
+	}
+	return limit <= 0 || b.counters.InFlight.Load() < limit
+}
+
+// Leave gives back the place that Pick or Again took.
+func (b *Backend) Leave() { b.counters.InFlight.Add(-1) }
 
 // label is what a backend is called; a reload may change it.
 type label struct{ name, long, address string }

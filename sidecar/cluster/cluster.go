@@ -21,9 +21,13 @@ type Policy struct {
 	StreamIdle   time.Duration // longest silence inside a body
 	UpstreamIdle time.Duration // how long an unused connection is kept
 
-	Retries int         // further tries after the first
-	Host    string      // Host header to send; empty passes the client's on
-	TLS     *tls.Config // nil sends cleartext
+	Retries     int           // further tries after the first, as far as the budget goes
+	MaxInFlight int           // requests to one backend at a time; 0: no limit
+	SlowStart   time.Duration // in which a backend that comes or comes back gets its share
+	Outliers    *Statuses     // responses that count as failures of the backend; nil: none
+
+	Host string      // Host header to send; empty passes the client's on
+	TLS  *tls.Config // nil sends cleartext
 
 	// TryWhenAllDown sends requests to backends that are down when no other is
 	// left. Without it such a request has no backend.
@@ -49,17 +53,22 @@ type Cluster struct {
 	turn atomic.Uint64 // survives every change of the rotation
 	_    [cacheLine]byte
 
-	mu      sync.Mutex // one change of the rotation at a time
+	began  time.Time
+	budget budget
+
+	mu      sync.Mutex // one change of the rotation at a time; guards what follows
 	members []share
+	steps   []int // of the members' slow starts, in the rotation
 }
 
 // New makes a cluster without members. Its first turn is drawn from rng, so
 // that sidecars which start together do not all begin with the same backend.
 func New(name string, policy *Policy, rng *rand.Rand) *Cluster {
-	c := &Cluster{name: name}
+	c := &Cluster{name: name, began: time.Now()}
 	c.policy.Store(policy)
 	c.rotation.Store(newRotation(nil))
 	c.turn.Store(uint64(rng.Uint32()))
+	c.budget.begin(c.turn.Load())
 	return c
 }
 
@@ -76,11 +85,13 @@ func (c *Cluster) SetPolicy(p *Policy) { c.policy.Store(p) }
 // connections and health nobody needs any more. A backend whose address stays
 // is the same Backend as before, with its counters and state, even if its name
 // or weight changed. Members with one address are one backend: the first names
-// it, the weights add up.
+// it, the weights add up. Backends that join others start slowly, where the policy
+// says so.
 func (c *Cluster) SetMembers(members []Member) (left []*Backend) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
+	now := time.Now()
 	known := make(map[netip.AddrPort]*Backend, len(c.members))
 	for _, s := range c.members {
 		known[s.backend.addr] = s.backend
@@ -95,6 +106,7 @@ func (c *Cluster) SetMembers(members []Member) (left []*Backend) {
 		b := known[m.Addr]
 		if b == nil {
 			b = &Backend{cluster: c.name, addr: m.Addr}
+			c.slowly(b, len(c.members) > 0, now)
 		}
 		delete(known, m.Addr)
 		b.label.Store(newLabel(m.Name, m.Addr))
@@ -107,12 +119,20 @@ func (c *Cluster) SetMembers(members []Member) (left []*Backend) {
 		}
 	}
 	c.members = next
-	c.rotation.Store(newRotation(next))
+	c.rotate(now)
 	return left
 }
 
+// slowly begins the slow start of a backend that joins others, or ends it.
+func (c *Cluster) slowly(b *Backend, joins bool, now time.Time) {
+	if b.ramp = (time.Time{}); joins && c.policy.Load().SlowStart > 0 {
+		b.ramp = now
+	}
+}
+
 // SetState tells what is thought of the backend at addr. An address that is no
-// member is ignored. A backend of which nothing was told yet is Up.
+// member is ignored. A backend of which nothing was told yet is Up. One that was
+// Down or on Trial before starts slowly, where the policy says so.
 func (c *Cluster) SetState(addr netip.AddrPort, s State) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,8 +141,12 @@ func (c *Cluster) SetState(addr netip.AddrPort, s State) {
 	if i < 0 || c.members[i].backend.State() == s {
 		return
 	}
-	c.members[i].backend.state.Store(uint32(s))
-	c.rotation.Store(newRotation(c.members))
+	b, now := c.members[i].backend, time.Now()
+	if was := b.State(); was == Down || was == Trial {
+		c.slowly(b, s == Up || s == Suspect, now)
+	}
+	b.state.Store(uint32(s))
+	c.rotate(now)
 }
 
 // Pick is the backend whose turn it is. It never gives one that was tried
@@ -131,6 +155,10 @@ func (c *Cluster) SetState(addr netip.AddrPort, s State) {
 // tried, unless more than half of the usable ones are suspect. With nothing
 // usable at all the policy decides between nil and taking turns among all.
 //
+// Pick takes a place at the backend, for the caller to give back by Leave. Those
+// that have none left (MaxInFlight) are passed over, and tried notes that there
+// were some.
+//
 // Pick takes no lock and allocates nothing. A nil tried stands for none.
 func (c *Cluster) Pick(tried *Tried) *Backend {
 	r := c.rotation.Load()
@@ -138,14 +166,23 @@ func (c *Cluster) Pick(tried *Tried) *Backend {
 	if tried.Len() == 0 { // a further try is part of the same turn
 		turn = c.turn.Add(1)
 	}
-	if tried.full() || r.usable == 0 && !c.policy.Load().TryWhenAllDown {
+	policy := c.policy.Load()
+	if tried.exhausted() || r.usable == 0 && !policy.TryWhenAllDown {
 		return nil
 	}
-	if b := r.preferred.pick(turn, tried); b != nil {
+	if b := r.preferred.pick(turn, tried, int64(policy.MaxInFlight)); b != nil {
 		return b
 	}
-	return r.reserve.pick(turn, tried)
+	return r.reserve.pick(turn, tried, int64(policy.MaxInFlight))
 }
+
+// Again takes a place at a backend that a request was sent to before, as Pick
+// does. It reports false when there is none.
+func (c *Cluster) Again(b *Backend) bool { return b.enter(int64(c.policy.Load().MaxInFlight)) }
+
+// MayRetry takes one further try from the cluster's budget, and reports false
+// when that is used up.
+func (c *Cluster) MayRetry() bool { return c.budget.spend(c.turn.Load(), time.Since(c.began)) }
 
 // Usable is how many backends are not down.
 func (c *Cluster) Usable() int { return c.rotation.Load().usable }

@@ -14,9 +14,11 @@ type Counters struct {
 	_ [cacheLine]byte
 
 	Requests atomic.Uint64 // requests sent to the backend, retries included
-	InFlight atomic.Int64  // of these, the ones not finished yet
+	InFlight atomic.Int64  // places taken by requests that are not finished
 	Failures atomic.Uint64 // requests whose client saw an error because of it
 	Retried  atomic.Uint64 // failed here, then given to another try
+
+	RetriesRefused atomic.Uint64 // of Failures, those that the retry budget gave no other try
 
 	_ [cacheLine]byte
 }

@@ -6,6 +6,9 @@ type share struct {
 	weight  int
 }
 
+// part is the share of a backend that has come to step of rampSteps.
+func (s share) part(step int) share { return share{s.backend, s.weight * step} }
+
 // rotation is who takes turns, worked out once per change and never modified.
 type rotation struct {
 	members   []*Backend
@@ -24,7 +27,7 @@ func newRotation(shares []share) *rotation {
 	for _, s := range shares {
 		r.members = append(r.members, s.backend)
 		switch s.backend.State() {
-		case Up:
+		case Up, Trial:
 			trusted = append(trusted, s)
 		case Suspect:
 			suspects = append(suspects, s)
@@ -75,37 +78,40 @@ func newSequence(shares []share) sequence {
 	return s
 }
 
-// pick is the backend of this turn, or the next one that was not tried.
-func (s *sequence) pick(turn uint64, tried *Tried) *Backend {
+// pick is the backend of this turn, or the next one that was not tried and has a
+// place left below limit, which is taken.
+func (s *sequence) pick(turn uint64, tried *Tried, limit int64) *Backend {
 	if len(s.turns) == 0 {
 		return nil
 	}
 	at := int(turn % uint64(len(s.turns)))
-	if b := s.turns[at]; !tried.Has(b) {
+	if b := s.turns[at]; !tried.Has(b) && b.enter(limit) {
 		return b
 	}
-	return s.after(at, tried)
+	return s.after(at, tried, limit)
 }
 
-// after looks for an untried backend behind position at. It asks the short
-// list first whether there is one, since a cycle can be long.
-func (s *sequence) after(at int, tried *Tried) *Backend {
-	if !s.untried(tried) {
-		return nil
+// after looks for an untried backend with a place left behind position at. A
+// cycle can be long: the short list of those that cannot be it comes first.
+func (s *sequence) after(at int, tried *Tried, limit int64) *Backend {
+	open := 0
+	for _, b := range s.backends {
+		switch {
+		case tried.Has(b):
+		case b.hasPlace(limit):
+			open++
+		case tried != nil:
+			tried.full = true
+		}
 	}
-	for i := range s.turns {
-		if b := s.turns[(at+i)%len(s.turns)]; !tried.Has(b) {
+	for i := 0; i < len(s.turns) && open > 0; i++ {
+		b := s.turns[(at+i)%len(s.turns)]
+		if !tried.Has(b) && b.enter(limit) {
 			return b
 		}
 	}
-	return nil
-}
-
-func (s *sequence) untried(tried *Tried) bool {
-	for _, b := range s.backends {
-		if !tried.Has(b) {
-			return true
-		}
+	if open > 0 && tried != nil {
+		tried.full = true
 	}
-	return false
+	return nil
 }

@@ -11,6 +11,7 @@ const MaxTries = 12
 type Tried struct {
 	backends [MaxTries]*Backend
 	n        int
+	full     bool
 }
 
 // Add remembers b. When the memory is full, nothing is left to Pick for this
@@ -41,4 +42,8 @@ func (t *Tried) Len() int {
 // Reset forgets them all.
 func (t *Tried) Reset() { *t = Tried{} }
 
-func (t *Tried) full() bool { return t != nil && t.n == MaxTries }
+// Full tells whether Pick passed a backend over because it had no place left for
+// one more request.
+func (t *Tried) Full() bool { return t != nil && t.full }
+
+func (t *Tried) exhausted() bool { return t != nil && t.n == MaxTries }

@@ -175,7 +175,7 @@ func (x *exchange) bodyMore() error {
 		}
 		return nil
 	}
-	return responseCut(x.up.backend.ClusterName(), err)
+	return x.brokenOff(err)
 }
 
 // endUpload reports whether the whole request was sent.
@@ -189,7 +189,7 @@ func (x *exchange) endUpload() bool {
 func (x *exchange) giveBackUpstream(uploaded bool) {
 	up := x.up
 	x.up.conn = nil
-	up.backend.Counters().InFlight.Add(-1)
+	up.backend.Leave()
 	if !uploaded || !x.resp.Persistent() || len(up.conn.Bytes()) > 0 || x.respUntilClose() {
 		up.conn.Close()
 		return

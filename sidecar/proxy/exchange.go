@@ -28,7 +28,8 @@ type exchange struct {
 	router   Router // that was asked
 	decision Decision
 	policy   *cluster.Policy
-	upgrade  []byte // the protocol that the client wants to change to, part of head
+	deadline time.Duration // for the response's head, of the server's clock; 0: none of the request's own
+	upgrade  []byte        // the protocol that the client wants to change to, part of head
 
 	tried     cluster.Tried
 	stale     *cluster.Backend // failed on a used connection, and is owed a try on a fresh one
@@ -235,6 +236,7 @@ func (x *exchange) release() {
 	x.tried.Reset()
 	x.upload.reset()
 	x.router, x.decision, x.policy, x.upgrade = nil, Decision{}, nil, nil
+	x.deadline = 0
 	x.up, x.stale, x.whole, x.delivered = upstream{}, nil, false, false
 	x.sent, x.down, x.announced = keep(x.sent), keep(x.down), x.announced[:0]
 	x.attempts, x.status, x.fault, x.ending = 0, 0, nil, stay

@@ -18,6 +18,7 @@ import (
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"outrider/sidecar/cluster"
+	"outrider/sidecar/proxy"
 )
 
 // at makes addresses the backends of the one cluster.
@@ -47,10 +48,10 @@ type failures struct {
 
 func (f *failures) option() option {
 	return func(s *setup) {
-		s.options.OnFailure = func(b *cluster.Backend, err error) {
+		s.options.OnFailure = func(b *cluster.Backend, failed proxy.Failure) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			f.backends, f.errs = append(f.backends, b), append(f.errs, err)
+			f.backends, f.errs = append(f.backends, b), append(f.errs, failed.Err)
 		}
 	}
 }

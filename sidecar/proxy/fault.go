@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"outrider/sidecar/cause"
 	"outrider/sidecar/http1"
@@ -55,30 +56,43 @@ func loopDetected(via string) *Fault {
 
 func noBackend(name string, total int) *Fault {
 	return &Fault{
-		Status: http.StatusServiceUnavailable, Type: "destination_unavailable", RetryAfter: true,
+		Status: noneUsable.status(), Type: "destination_unavailable", RetryAfter: true,
 		Detail: fmt.Sprintf("cluster %s has no usable backend (0 of %d)", name, total),
 	}
 }
 
-func connectFailed(name string, err error) *Fault {
-	f := &Fault{Status: http.StatusBadGateway, Type: connectErrorType(err), Err: err}
-	f.Detail = fmt.Sprintf("no connection to a backend of cluster %s: %s", name, cause.Of(err, 0))
-	if f.Type == "connection_timeout" {
-		f.Status = http.StatusGatewayTimeout
+func backendsFull(name string, limit int) *Fault {
+	return &Fault{
+		Status: allFull.status(), Type: "connection_limit_reached", RetryAfter: true,
+		Detail: fmt.Sprintf("every backend of cluster %s has all the requests that it may have at a time (max_in_flight: %d, or one on trial)", name, limit),
 	}
-	return f
 }
 
-func responseTimeout(name string) *Fault {
+func connectFailed(name string, err error) *Fault {
 	return &Fault{
-		Status: http.StatusGatewayTimeout, Type: "http_response_timeout",
+		Status: dialTrouble(err).status(), Type: connectErrorType(err), Err: err,
+		Detail: fmt.Sprintf("no connection to a backend of cluster %s: %s", name, cause.Of(err, 0)),
+	}
+}
+
+// timeoutOver is the fault of a request whose own timeout is over.
+func timeoutOver(timeout time.Duration) *Fault {
+	return &Fault{
+		Status: overdue.status(), Type: "http_response_timeout",
+		Detail: fmt.Sprintf("no answer within %v, the timeout of this request", timeout),
+	}
+}
+
+func responseTimeout(name string, err error) *Fault {
+	return &Fault{
+		Status: slowToAnswer.status(), Type: "http_response_timeout", Err: err,
 		Detail: fmt.Sprintf("a backend of cluster %s did not answer in time", name),
 	}
 }
 
 func responseCut(name string, err error) *Fault {
 	return &Fault{
-		Status: http.StatusBadGateway, Type: "http_response_incomplete", Err: err,
+		Status: cutShort.status(), Type: "http_response_incomplete", Err: err,
 		Detail: fmt.Sprintf("a backend of cluster %s ended the connection before its answer was complete", name),
 	}
 }
@@ -87,7 +101,7 @@ func responseCut(name string, err error) *Fault {
 // is one of a few fixed sentences: nothing that the backend has sent is repeated.
 func badResponse(name string, reason error) *Fault {
 	return &Fault{
-		Status: http.StatusBadGateway, Type: "http_protocol_error", Err: reason,
+		Status: malformed.status(), Type: "http_protocol_error", Err: reason,
 		Detail: fmt.Sprintf("a backend of cluster %s broke HTTP's rules: %v", name, reason),
 	}
 }

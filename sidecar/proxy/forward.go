@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"outrider/sidecar/cause"
 	"outrider/sidecar/cluster"
 	"outrider/sidecar/http1"
@@ -32,6 +34,9 @@ func (x *exchange) forward() error {
 	x.reach(Connecting)
 	c := x.decision.Cluster
 	x.policy = c.Policy()
+	if x.decision.Timeout > 0 {
+		x.deadline = x.server.clock() + x.decision.Timeout
+	}
 	x.sent = x.appendRequestHead(x.sent[:0])
 	x.whole = true
 	if err := x.takeBuffered(); err != nil {
@@ -39,7 +44,7 @@ func (x *exchange) forward() error {
 	}
 	b := c.Pick(&x.tried)
 	if b == nil {
-		return noBackend(c.Name(), c.Total())
+		return nobody(c, &x.tried)
 	}
 	for fresh := false; ; x.attempts++ {
 		x.tried.Add(b)
@@ -47,14 +52,22 @@ func (x *exchange) forward() error {
 		if err == nil || severed(err) {
 			return err
 		}
-		counters := b.Counters()
-		if b, fresh = x.another(b, failed.next()); b == nil {
-			counters.Failures.Add(1)
-			return err
+		next, again := x.another(b, &failed)
+		if next == nil {
+			return x.giveUp(b, failed, err)
 		}
-		counters.Retried.Add(1)
+		b.Counters().Retried.Add(1)
 		x.server.counts.retried(failed)
+		b, fresh = next, again == afresh
 	}
+}
+
+// nobody is the fault of a cluster that has no backend for a request.
+func nobody(c *cluster.Cluster, tried *cluster.Tried) *Fault {
+	if tried.Full() {
+		return backendsFull(c.Name(), c.Policy().MaxInFlight)
+	}
+	return noBackend(c.Name(), c.Total())
 }
 
 // severed tells that a try failed for what the client did.
@@ -63,39 +76,59 @@ func severed(err error) bool {
 	return errors.As(err, &fault) && fault.Severed
 }
 
-// another chooses the backend for one more try after the one on b, and tells
-// whether that takes a fresh connection. Nil: it was the last.
-func (x *exchange) another(b *cluster.Backend, again retry) (next *cluster.Backend, fresh bool) {
-	if again == giveUp || x.attempts >= x.policy.Retries {
-		return nil, false
+// another chooses the backend for one more try after the one on b, and takes a
+// place there. Nil: it was the last.
+func (x *exchange) another(b *cluster.Backend, failed *failure) (*cluster.Backend, outcome) {
+	c := x.decision.Cluster
+	failed.last = x.attempts >= x.policy.Retries || x.overdue()
+	again := failed.outcome()
+	if again != elsewhere && again != afresh {
+		return nil, again
 	}
 	if again == afresh {
 		x.stale = b
 	}
-	if next = x.decision.Cluster.Pick(&x.tried); next != nil {
-		return next, again == afresh
+	next := c.Pick(&x.tried)
+	if next == nil && x.stale != nil && c.Again(x.stale) {
+		next, again, x.stale = x.stale, afresh, nil
 	}
-	next, x.stale = x.stale, nil
-	return next, true
+	if next != nil && !c.MayRetry() {
+		next.Leave()
+		failed.unfunded = true
+		return nil, failed.outcome()
+	}
+	return next, again
 }
 
-// try sends the request to one backend. The failure says how far that came.
+// giveUp ends the tries: the last one's fault is the client's answer.
+func (x *exchange) giveUp(b *cluster.Backend, failed failure, err error) error {
+	b.Counters().Failures.Add(1)
+	var fault *Fault
+	if !failed.unfunded || !errors.As(err, &fault) {
+		return err
+	}
+	b.Counters().RetriesRefused.Add(1)
+	x.server.warnings.Warn("retry budget "+b.ClusterName(), logrus.Fields{"cluster": b.ClusterName(), "backend": b.String(), logrus.ErrorKey: err},
+		"the retry budget of a cluster is used up: failures go to the clients")
+	fault.Detail += "; the retry budget of cluster " + b.ClusterName() + " is used up"
+	return fault
+}
+
+// try sends the request to one backend, where it has a place. The failure says
+// how far that came.
 func (x *exchange) try(b *cluster.Backend, fresh bool) (failure, error) {
-	counters := b.Counters()
-	counters.Requests.Add(1)
-	counters.InFlight.Add(1)
+	b.Counters().Requests.Add(1)
 	x.progress.phase = Connecting
 	if err := x.connect(b, fresh); err != nil {
-		counters.InFlight.Add(-1)
-		x.blame(b, err)
-		return failure{phase: connecting}, connectFailed(b.ClusterName(), err)
+		b.Leave()
+		return x.unconnected(b, err)
 	}
 	x.reach(Waiting)
-	x.up.conn.SetReadLimit(x.policy.Response)
+	x.up.conn.SetReadLimit(x.within(x.policy.Response))
 	if x.halfClosed {
 		x.up.conn.SetReadLimit(x.halfCloseLimit())
 	}
-	x.up.conn.SetWriteLimit(x.policy.StreamIdle)
+	x.up.conn.SetWriteLimit(x.within(x.policy.StreamIdle))
 	// A backend that does not take all of it may have answered all the same:
 	// what it says counts.
 	took := x.up.conn.Write(x.sent) == nil
@@ -105,16 +138,19 @@ func (x *exchange) try(b *cluster.Backend, fresh bool) (failure, error) {
 	}
 	heard, err := x.awaitHead()
 	if err == nil {
+		x.judge(b)
 		return failure{}, nil
 	}
 	x.dropUpstream()
-	return failure{
+	failed := failure{
 		phase:      waiting + phase(min(heard, 1)),
 		reused:     x.up.reused,
 		idempotent: x.req.Idempotent(x.head),
 		whole:      x.whole,
-		timeout:    cause.Timeout(err),
-	}, x.explain(b, err)
+	}
+	failed.trouble, err = x.explain(b, failed.phase, err)
+	x.blame(b, failed, err)
+	return failed, err
 }
 
 func (x *exchange) connect(b *cluster.Backend, fresh bool) (err error) {
@@ -126,8 +162,34 @@ func (x *exchange) connect(b *cluster.Backend, fresh bool) (err error) {
 			return nil
 		}
 	}
-	x.up.conn, err = loop.Dial(b.Addr(), x.policy.Connect, x.policy.TLS)
+	x.up.conn, err = loop.Dial(b.Addr(), x.within(x.policy.Connect), x.policy.TLS)
 	return err
+}
+
+// unconnected is the failure of a try that made no connection.
+func (x *exchange) unconnected(b *cluster.Backend, err error) (failure, error) {
+	failed := failure{trouble: dialTrouble(err), phase: connecting}
+	switch {
+	case failed.trouble == slowToConnect && x.overdue():
+		return failure{trouble: overdue, phase: connecting}, timeoutOver(x.decision.Timeout)
+	case failed.trouble == ownTrouble:
+		x.server.warn("no connection could be made to a backend, for a reason of our own", b, err)
+	case failed.trouble == handshakeFailed:
+		x.server.warn("the TLS handshake with a backend failed", b, err)
+	}
+	x.blame(b, failed, err)
+	return failed, connectFailed(b.ClusterName(), err)
+}
+
+// overdue tells that the request's own timeout is over.
+func (x *exchange) overdue() bool { return x.deadline > 0 && x.server.clock() >= x.deadline }
+
+// within is a limit, shortened to what is left of the request's own timeout.
+func (x *exchange) within(limit time.Duration) time.Duration {
+	if x.deadline == 0 {
+		return limit
+	}
+	return max(min(limit, x.deadline-x.server.clock()), time.Millisecond)
 }
 
 // dropUpstream ends a try: its upload first, then its connection.
@@ -136,23 +198,9 @@ func (x *exchange) dropUpstream() {
 		return
 	}
 	x.upload.stop()
-	x.up.backend.Counters().InFlight.Add(-1)
+	x.up.backend.Leave()
 	x.up.conn.Close()
 	x.up.conn = nil
-}
-
-// blame tells of a failure that is the backend's.
-func (x *exchange) blame(b *cluster.Backend, err error) {
-	if isLocal(err) {
-		x.server.warn("no connection could be made to a backend, for a reason of our own", b, err)
-		return
-	}
-	if _, handshake := errors.AsType[*stream.HandshakeError](err); handshake {
-		x.server.warn("the TLS handshake with a backend failed", b, err)
-	}
-	if told := x.server.options.OnFailure; told != nil {
-		told(b, err)
-	}
 }
 
 // awaitHead reads the head of the final response, and passes interim ones on.
@@ -191,8 +239,13 @@ var (
 
 // hearMore waits for more from the backend, with an eye on the client.
 func (x *exchange) hearMore() error {
+	if x.deadline > 0 {
+		x.up.conn.SetReadLimit(x.within(x.policy.Response))
+	}
 	err := x.up.conn.Fill(stream.BodyBuffer, x.watched())
 	switch {
+	case err == stream.ErrTimeout && x.overdue(): //nolint:errorlint // never wrapped
+		return err
 	case err == stream.ErrHalfClosed: //nolint:errorlint // never wrapped
 		x.halfClosed = true
 		x.up.conn.SetReadLimit(x.halfCloseLimit())
@@ -259,24 +312,42 @@ func (x *exchange) passInterim() error {
 	return x.write(x.down)
 }
 
-// explain makes a fault of an error that a try ended with, and tells of it where
-// it is the backend's.
-func (x *exchange) explain(b *cluster.Backend, err error) error {
+// explain says what the error is that a wait for a response ended with.
+func (x *exchange) explain(b *cluster.Backend, p phase, err error) (trouble, error) {
 	var (
 		fault  *Fault
 		broken *http1.Error
 	)
 	switch {
 	case errors.As(err, &fault):
-		return fault
+		return clientLeft, fault
 	case errors.As(err, &broken), errors.Is(err, errTooManyInterim), errors.Is(err, errUnasked):
 		x.server.warn("a backend broke the rules of HTTP", b, err)
-		return badResponse(b.ClusterName(), err)
+		return malformed, badResponse(b.ClusterName(), err)
+	case cause.Timeout(err) && x.overdue():
+		return overdue, timeoutOver(x.decision.Timeout)
 	case cause.Timeout(err):
-		x.blame(b, err)
-		return responseTimeout(b.ClusterName())
+		return slowToAnswer, responseTimeout(b.ClusterName(), err)
 	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF
 	}
-	return responseCut(b.ClusterName(), err)
+	t := ended
+	if p == answering {
+		t = cutShort
+	}
+	if isLocal(err) {
+		t = ownTrouble
+	}
+	return t, responseCut(b.ClusterName(), err)
+}
+
+// brokenOff is the fault of a backend that ends inside the body of its response.
+func (x *exchange) brokenOff(err error) *Fault {
+	b := x.up.backend
+	fault := responseCut(b.ClusterName(), err)
+	if !isLocal(err) && !cause.Timeout(err) {
+		b.Counters().Failures.Add(1)
+		x.blame(b, failure{trouble: cutShort, phase: delivering}, err)
+	}
+	return fault
 }

@@ -26,9 +26,10 @@ type Decision struct {
 	Cluster *cluster.Cluster
 	Respond *Respond
 	Fault   *Fault
-	Outcome string // a word for the log; empty when the cluster says it all
-	Rule    string // for the log: which part of the router decided; may be empty
-	Version string // for the log: which version of the router; may be empty
+	Timeout time.Duration // from the decision to the response's head, tries and all; 0: the policy's timeouts alone
+	Outcome string        // a word for the log; empty when the cluster says it all
+	Rule    string        // for the log: which part of the router decided; may be empty
+	Version string        // for the log: which version of the router; may be empty
 }
 
 // Respond is an answer given without asking a backend.

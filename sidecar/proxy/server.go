@@ -39,9 +39,13 @@ type Options struct {
 	// used before.
 	Loop *stream.Loop
 
-	// OnFailure is told of each try that a backend failed, with the cause.
-	// Called on the exchange's task: it must not block. Optional.
-	OnFailure func(b *cluster.Backend, err error)
+	// OnFailure is told of each try that a backend failed, also where another try
+	// hid that from the client. Called on the exchange's task: it must not block.
+	// Optional.
+	OnFailure func(b *cluster.Backend, f Failure)
+	// OnSuccess is told of each response that a backend on trial gave. Called as
+	// OnFailure is. Optional.
+	OnSuccess func(b *cluster.Backend)
 	// OnDone is told of each exchange, when it has ended. The summary is valid
 	// until it returns. Called on the exchange's task: it must not block.
 	// Optional; when nil, nothing is measured.

@@ -225,7 +225,7 @@ func TestAPanicIsContainedToItsConnection(t *testing.T) {
 		<-c.gone
 	})
 	sc := newSidecar(t, to(up), policy(func(p *cluster.Policy) { p.Response = 50 * time.Millisecond }), func(s *setup) {
-		s.options.OnFailure = func(*cluster.Backend, error) { panic("evidence of nothing") }
+		s.options.OnFailure = func(*cluster.Backend, proxy.Failure) { panic("evidence of nothing") }
 	})
 	bystander := dialRaw(t, sc.addr)
 	c := dialRaw(t, sc.addr).send(getRoot)
