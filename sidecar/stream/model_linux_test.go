@@ -210,9 +210,7 @@ func (m *model) ends(rt *rapid.T) {
 }
 
 func (m *model) collect() {
-	for m.loop.poller.poll(uintptr(m.loop.poller.fd)) {
-		m.pending = append(m.pending, m.loop.poller.batch[:m.loop.poller.n]...)
-	}
+	m.pending = append(m.pending, m.loop.poller.collect(m.loop.poller.fd)...)
 }
 
 func (m *model) deliver() {

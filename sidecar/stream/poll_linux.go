@@ -89,7 +89,6 @@ type poller struct {
 	closed bool
 
 	batch [256]unix.EpollEvent // run's own
-	n     int
 }
 
 func newPoller(l *Loop) *poller {
@@ -103,33 +102,36 @@ func newPoller(l *Loop) *poller {
 
 // run hands out events until close.
 func (p *poller) run() {
-	raw, err := p.file.SyscallConn()
-	if err != nil {
-		return
+	if raw, err := p.file.SyscallConn(); err == nil {
+		_ = raw.Read(p.poll)
 	}
+}
+
+// poll hands out what has happened, and tells the runtime to wait for more. A
+// batch that was not full was all there is: what comes behind it is an event of
+// our epoll in the runtime's, which remembers one that comes before the wait.
+func (p *poller) poll(fd uintptr) bool {
 	for {
-		err := raw.Read(p.poll)
-		if err != nil {
-			return
+		events := p.collect(int(fd))
+		for i := range events {
+			p.deliver(&events[i])
 		}
-		for i := range p.n {
-			p.deliver(&p.batch[i])
+		if len(events) < len(p.batch) {
+			return false
 		}
 	}
 }
 
-// poll takes what has happened. False: nothing has, and the runtime is to wait.
-func (p *poller) poll(fd uintptr) bool {
-	p.n = epollWait(int(fd), p.batch[:])
-	return p.n != 0
-}
+// collect takes what has happened, as far as it fits into a batch.
+func (p *poller) collect(fd int) []unix.EpollEvent { return p.batch[:epollWait(fd, p.batch[:])] }
 
 // close ends run. From then on the epoll's number is somebody else's, so that
-// nothing enters it any more.
+// nothing enters it any more. Closing waits for the events that are being handed
+// out, so it holds no lock.
 func (p *poller) close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.closed = true
+	p.mu.Unlock()
 	_ = p.file.Close()
 }
 
