@@ -104,9 +104,9 @@ func (l *AccessLog) Write(e *Exchange) {
 		return
 	}
 	if l.options.Text {
-		slot.line = appendText(slot.line[:0], e, time.Now())
+		slot.line = appendText(slot.room(), e, time.Now())
 	} else {
-		slot.line = appendJSON(slot.line[:0], e, time.Now())
+		slot.line = appendJSON(slot.room(), e, time.Now())
 	}
 	l.ring.publish(slot, at)
 	if l.asleep.Load() && l.asleep.CompareAndSwap(true, false) {

@@ -46,4 +46,4 @@ const Done = "done"
 // failed tells whether whoever operates this wants to know of the exchange: an
 // answer from 500 on whoever gave it, an answer of ours in the place of a
 // backend's, and everything that did not come to its proper end.
-func (e *Exchange) failed() bool { return e.Status >= 500 || e.End != Done || e.Error != "" }
+func (e *Exchange) failed() bool { return e.Status >= 500 || e.End != Done }

@@ -28,6 +28,16 @@ type slot struct {
 // 64 bytes in pairs.
 const cacheLine = 128
 
+// room is memory for a line. A slot gets it once, for a line of usual length.
+func (s *slot) room() []byte {
+	if s.line == nil {
+		s.line = make([]byte, 0, usualLine)
+	}
+	return s.line[:0]
+}
+
+const usualLine = 512
+
 // keptLine is how much memory a slot keeps for its next line.
 const keptLine = 1 << 10
 

@@ -1,0 +1,125 @@
+//go:build !race
+
+// Under the race detector a sync.Pool drops a part of what it is given.
+
+package app_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"testing"
+)
+
+// bareBackend answers every read with the same bytes, and allocates nothing for it.
+func bareBackend(t testing.TB) string {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer nc.Close()
+				buf, out := make([]byte, 4<<10), []byte("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+				for {
+					if _, err := nc.Read(buf); err != nil {
+						return
+					}
+					if _, err := nc.Write(out); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return ln.Addr().String()
+}
+
+// asker sends one request after the other on one connection.
+func asker(t testing.TB, address string) func() {
+	nc, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = nc.Close() })
+	request, end, buf := []byte("GET /a?b=c HTTP/1.1\r\nHost: shop\r\nUser-Agent: test\r\n\r\n"), []byte("\r\n\r\nok"), make([]byte, 4<<10)
+	return func() {
+		if _, err := nc.Write(request); err != nil {
+			t.Fatal(err)
+		}
+		for got := 0; !bytes.HasSuffix(buf[:got], end); {
+			n, err := nc.Read(buf[got:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += n
+		}
+	}
+}
+
+// observed are the ways in which a sidecar can tell of its requests.
+func observed(t testing.TB) []struct{ name, configuration string } {
+	file := filepath.Join(t.TempDir(), "access.log")
+	return []struct{ name, configuration string }{
+		{"nothing", "log: { access: { mode: off } }\n"},
+		{"metrics", withStatus + "log: { access: { mode: off } }\n"},
+		{"metrics, errors logged", withStatus + fmt.Sprintf("log: { access: { file: %q } }\n", file)},
+		{"metrics, 1 % logged", withStatus + fmt.Sprintf("log: { access: { mode: all, sample: 1%%, file: %q } }\n", file)},
+		{"metrics, all logged", withStatus + fmt.Sprintf("log: { access: { mode: all, file: %q } }\n", file)},
+		{"metrics, all logged as text", withStatus + fmt.Sprintf("log: { format: text, access: { mode: all, file: %q } }\n", file)},
+	}
+}
+
+// The tolerance is what else happens meanwhile: the batches of the log, a Date
+// header each second, and whatever the runtime does.
+func TestTellingOfRequestsAllocatesNothing(t *testing.T) {
+	const (
+		warmUp    = 6000 // each slot of the log's ring gets its memory
+		n         = 5000
+		tolerance = 0.05
+	)
+	for _, row := range observed(t) {
+		t.Run(row.name, func(t *testing.T) {
+			s := start(t, row.configuration+fmt.Sprintf("clusters:\n  one:\n    backends: [%q]\n    check: { type: off }\n", bareBackend(t)))
+			ask := asker(t, s.addr)
+			for range warmUp {
+				ask()
+			}
+			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which would empty the pools
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range n {
+				ask()
+			}
+			runtime.ReadMemStats(&after)
+			if per := float64(after.Mallocs-before.Mallocs) / n; per > tolerance {
+				t.Errorf("%.3f allocations of %.0f bytes for each request", per, float64(after.TotalAlloc-before.TotalAlloc)/n)
+			}
+		})
+	}
+}
+
+// BenchmarkTelling is a whole request over sockets, both ends of which are here.
+func BenchmarkTelling(b *testing.B) {
+	for _, row := range observed(b) {
+		b.Run(row.name, func(b *testing.B) {
+			s := start(b, row.configuration+fmt.Sprintf("clusters:\n  one:\n    backends: [%q]\n    check: { type: off }\n", bareBackend(b)))
+			s.log.logger.SetOutput(io.Discard)
+			ask := asker(b, s.addr)
+			b.ReportAllocs()
+			for b.Loop() {
+				ask()
+			}
+		})
+	}
+}
