@@ -35,9 +35,21 @@ func (x *exchange) answer() error {
 	case !uploaded:
 		x.ending = loiter
 	case !stays:
-		x.ending = leave
+		x.ending = x.farewell()
 	}
 	return nil
+}
+
+// farewell is how a connection ends on which no further request is served. Where
+// the client may be sending one, or has, a plain close would reset the connection
+// and could destroy the answer on its way (RFC 9112, 9.6). A client that has said
+// itself that this was its last request costs no more than the close.
+func (x *exchange) farewell() ending {
+	unread := len(x.conn.Bytes()) > 0
+	if unread || x.req.Persistent() && !x.halfClosed {
+		return loiter
+	}
+	return leave
 }
 
 // outward is how a response body is framed for the client.

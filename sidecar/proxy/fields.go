@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 
 	"outrider/sidecar/http1"
@@ -231,11 +232,26 @@ func (x *exchange) wantsUpgrade() []byte {
 	if !x.req.Upgrade || x.req.Minor == 0 || !x.body.Done() {
 		return nil
 	}
-	v, _ := x.req.Lookup(x.head, http1.Upgrade)
-	for token := range http1.Tokens(v) {
+	offered := x.offeredUpgrades()
+	for token := range http1.Tokens(offered) {
 		if bytes.HasPrefix(bytes.ToLower(token), []byte("h2c")) {
 			return nil
 		}
 	}
-	return v
+	return offered
+}
+
+// offeredUpgrades is the list of all Upgrade lines: nearly always there is one,
+// and nothing to put together.
+func (x *exchange) offeredUpgrades() (list []byte) {
+	for _, f := range x.req.Fields {
+		switch {
+		case f.ID != http1.Upgrade:
+		case list == nil:
+			list = f.Value.Of(x.head)
+		default:
+			list = append(append(slices.Clip(list), ", "...), f.Value.Of(x.head)...)
+		}
+	}
+	return list
 }

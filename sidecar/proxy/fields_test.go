@@ -76,7 +76,8 @@ func TestHopByHopFieldsDoNotGoUpstream(t *testing.T) {
 		"h2c in capitals":         "Connection: Upgrade\r\nUpgrade: H2C\r\n",
 		"h2c among others":        "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n",
 		"h2c with a version":      "Connection: Upgrade\r\nUpgrade: h2c-14\r\n",
-		"h2c in a second field":   "Connection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n",
+		"h2c in a second field":   "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n",
+		"h2c in a first field":    "Connection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n",
 		"settings alone":          "HTTP2-Settings: AAMAAABkAAQAAP__\r\n",
 		"trailer without trailer": "Trailer: X-A\r\n",
 		"a nominated forwarded":   "Connection: Forwarded\r\nForwarded: for=b\r\n",
@@ -98,6 +99,19 @@ func TestAnUpgradeOfARequestWithABodyIsNotPassedOn(t *testing.T) {
 	if r.Header.Get("Upgrade") != "" || r.Header.Get("Connection") != "" || r.body != "hello" {
 		t.Errorf("the upstream got %q", r.raw)
 	}
+}
+
+func TestAllUpgradesThatAreOfferedGoUpstream(t *testing.T) {
+	up := newUpstream(t, func(c *far) {
+		c.readUntil("Upgrade: irc/7, websocket, raw\r\n\r\n")
+		c.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\nhello")
+	})
+	s := newSidecar(t, to(up))
+	c := dialRaw(t, s.addr).send(get("Connection: Upgrade\r\nUpgrade: irc/7\r\nX-A: b\r\nUpgrade: websocket, raw\r\n"))
+	if head := c.head(); !strings.HasSuffix(head, "Connection: Upgrade\r\nUpgrade: raw\r\n\r\n") {
+		t.Errorf("client got %q", head)
+	}
+	c.expect("hello")
 }
 
 // Who could take these away from a request could choose what a backend believes.

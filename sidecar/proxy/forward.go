@@ -293,7 +293,7 @@ func (x *exchange) accepts() error {
 	}
 	chosen, _ := x.resp.Lookup(x.up.conn.Bytes(), http1.Upgrade)
 	for offered := range http1.Tokens(x.upgrade) {
-		if x.resp.Upgrade && equalFold(offered, string(chosen)) {
+		if x.resp.Upgrade && x.resp.Minor > 0 && equalFold(offered, string(chosen)) {
 			x.upgrade = offered
 			return nil
 		}
