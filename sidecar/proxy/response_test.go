@@ -403,7 +403,7 @@ func TestNothingIsServedBehindClose(t *testing.T) {
 	app := newUpstream(t, answers(ok))
 	s := newSidecar(t, to(app))
 	for _, last := range []string{get("Connection: close\r\n"), "GET / HTTP/1.0\r\n\r\n"} {
-		c := dialRaw(t, s.addr).send(last + smuggled)
+		c := dialRaw(t, s.addr).send(last + strings.Repeat(smuggled, 3000))
 		if got := c.response(); got.body != "ok" {
 			t.Errorf("got %s", got.Status)
 		}
