@@ -43,7 +43,7 @@ type ClusterStatus struct {
 type BackendStatus struct {
 	Name     string    `json:"name"`           // as configured, "app-a:8080"
 	Address  string    `json:"address"`        // as resolved, "10.0.0.7:8080"
-	State    string    `json:"state"`          // up, suspect or down
+	State    string    `json:"state"`          // up, suspect, down or trial
 	Since    time.Time `json:"since,omitzero"` // when it got into that state; absent before the first verdict
 	Reason   string    `json:"reason"`         // of the last bad evidence; empty if there never was one
 	Requests uint64    `json:"requests"`       // sent to it, retries included

@@ -102,6 +102,7 @@ func New(c *config.Config, o Options) (*App, error) {
 		Trusted:              c.TrustedProxies,
 		RefuseAmbiguousPaths: c.AmbiguousPaths == config.AmbiguousPathsRefuse,
 		OnFailure:            a.backendFailed,
+		OnSuccess:            a.backendBack,
 		OnDone:               a.accounts.done(),
 		Steps:                a.accounts.steps(),
 	})
@@ -144,6 +145,7 @@ func (a *App) start(ctx context.Context) {
 	a.tasks.Go(func() { a.proxy.Run(ctx) })
 	a.tasks.Go(func() { a.monitor.Run(ctx) })
 	a.tasks.Go(func() { a.watchScript(ctx) })
+	a.tasks.Go(func() { a.tick(ctx) })
 	if access := a.accounts.access; access != nil {
 		a.tasks.Go(func() { access.Run(ctx) })
 	}
@@ -297,16 +299,35 @@ func (a *App) Addresses() []string {
 	return all
 }
 
-// backendFailed takes what a request ran into as evidence about the backend.
+// backendFailed takes what a request ran into as evidence about the backend. Only
+// what a check could show as well asks for the backend's name again.
 func (a *App) backendFailed(b *cluster.Backend, f proxy.Failure) {
-	err := f.Err
 	a.incidents.begin(b)
-	policy := a.clusters.Load().policyOf(b)
 	a.monitor.Observe(keyOf(b), health.Evidence{
 		Source: health.FromTraffic,
-		Reason: cause.Of(err, allowed(policy, err)),
+		Kind:   kindOf(f.Kind),
+		Reason: cause.Of(f.Err, allowed(a.clusters.Load().policyOf(b), f.Err)),
 	})
-	a.clusters.Load().kick(b)
+	if f.Kind == proxy.FailedConnect || f.Kind == proxy.FailedTimeout {
+		a.clusters.Load().kick(b)
+	}
+}
+
+// backendBack takes the response of a backend on trial.
+func (a *App) backendBack(b *cluster.Backend) {
+	a.monitor.Observe(keyOf(b), health.Evidence{OK: true, Source: health.FromTraffic})
+}
+
+func kindOf(k proxy.FailureKind) health.Kind {
+	switch k {
+	case proxy.FailedTimeout:
+		return health.NoAnswer
+	case proxy.FailedReset:
+		return health.CutOff
+	case proxy.FailedStatus:
+		return health.BadStatus
+	}
+	return health.NoConnection
 }
 
 func newRand() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }

@@ -92,6 +92,22 @@ func (cs *clusters) awaitMembers() {
 	}
 }
 
+// tick moves on what time alone changes in the clusters.
+func (a *App) tick(ctx context.Context) {
+	each := time.NewTicker(time.Second)
+	defer each.Stop()
+	for {
+		select {
+		case <-each.C:
+			for _, u := range a.clusters.Load().byName {
+				u.Tick()
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // setMembers takes a new list of a cluster's members in.
 func (a *App) setMembers(c *cluster.Cluster, members []cluster.Member) {
 	a.members.Lock()
@@ -128,6 +144,7 @@ func (a *App) targets() []health.Target {
 				Jitter:   u.config.Check.Jitter,
 				Rise:     u.config.Check.Rise,
 				Fall:     u.config.Check.Fall,
+				Passive:  passive(u.config.Passive),
 			})
 		}
 	}
@@ -182,6 +199,9 @@ func policy(c config.Cluster) *cluster.Policy {
 		StreamIdle:     c.Timeouts.StreamIdle,
 		UpstreamIdle:   c.Timeouts.UpstreamIdle,
 		Retries:        c.Retries,
+		MaxInFlight:    c.InFlight,
+		SlowStart:      c.SlowStart,
+		Outliers:       outliers(c.Passive),
 		Host:           c.Host,
 		TryWhenAllDown: c.OnAllDown == config.OnAllDownTry,
 	}
@@ -192,6 +212,34 @@ func policy(c config.Cluster) *cluster.Policy {
 		}
 	}
 	return p
+}
+
+// outliers are the responses that count as failures; nil: none.
+func outliers(p config.Passive) *cluster.Statuses {
+	ranges := p.Statuses()
+	if len(ranges) == 0 {
+		return nil
+	}
+	s := new(cluster.Statuses)
+	for _, r := range ranges {
+		s.Add(r.Low, r.High)
+	}
+	return s
+}
+
+func passive(p config.Passive) health.Passive {
+	h := health.Passive{Failures: p.Failures, Window: p.Window, For: p.For, MaxOut: p.MaxOut}
+	for word, kind := range map[string]health.Kind{
+		config.PassiveConnect: health.NoConnection, config.PassiveTimeout: health.NoAnswer, config.PassiveReset: health.CutOff,
+	} {
+		if p.Counts(word) {
+			h.On |= health.KindsOf(kind)
+		}
+	}
+	if len(p.Statuses()) > 0 {
+		h.On |= health.KindsOf(health.BadStatus)
+	}
+	return h
 }
 
 func tlsConfig(t *config.TLS) *tls.Config {

@@ -90,7 +90,7 @@ func TestAClientThatLeavesIsNoEvidence(t *testing.T) {
 
 func TestOneLineForAWholeIncident(t *testing.T) {
 	one := newBackends(t, "one-a", "one-b")
-	s := start(t, fmt.Sprintf("clusters:\n  one:\n    backends: %s\n    check: { type: tcp, interval: 50ms, fall: 3 }\n", list(one...)))
+	s := start(t, fmt.Sprintf("clusters:\n  one:\n    backends: %s\n    check: { type: tcp, interval: 50ms, fall: 3 }\n    passive: off\n", list(one...)))
 	s.awaitReady()
 	var before uint64
 	for incident := 1; incident <= 2; incident++ {

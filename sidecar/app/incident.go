@@ -83,7 +83,7 @@ func (a *App) healthChanged(c health.Change) {
 	if b == nil {
 		return
 	}
-	failures, retried := a.incidents.cost(b, c.To == health.Down)
+	failures, retried := a.incidents.cost(b, c.To == health.Down || c.To == health.Trial)
 	entry := a.log.WithFields(logrus.Fields{
 		"cluster": c.Cluster, "backend": b.String(), "client_errors": failures, "retried": retried,
 		"usable": u.Usable(), "total": u.Total(),
@@ -113,6 +113,8 @@ func stateOf(s health.State) cluster.State {
 		return cluster.Down
 	case health.Suspect:
 		return cluster.Suspect
+	case health.Trial:
+		return cluster.Trial
 	}
 	return cluster.Up
 }

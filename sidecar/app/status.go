@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -149,6 +150,9 @@ func (a *App) health() map[health.Key]health.Status {
 
 func backendStatus(b *cluster.Backend, h health.Status) admin.BackendStatus {
 	n := b.Counters()
+	if !h.Until.IsZero() {
+		h.Reason += fmt.Sprintf(", back for a trial in %v", time.Until(h.Until).Round(time.Second))
+	}
 	return admin.BackendStatus{
 		Name: b.Name(), Address: b.Addr().String(), State: b.State().String(), Since: h.Since, Reason: h.Reason,
 		Requests: n.Requests.Load(), Failures: n.Failures.Load(), Retried: n.Retried.Load(), InFlight: n.InFlight.Load(),

@@ -85,8 +85,11 @@ type Cluster struct {
 	Balance   Balance
 	Check     Check
 	Timeouts  Timeouts
-	Retries   int    // extra tries after the first
-	Host      string // the Host field sent upstream; "" = the client's
+	Passive   Passive
+	SlowStart time.Duration // in which a backend that joins or comes back gets its share; 0 = at once
+	InFlight  int           // requests to one backend at a time
+	Retries   int           // extra tries after the first
+	Host      string        // the Host field sent upstream; "" = the client's
 	OnAllDown OnAllDown
 	Protocol  Protocol
 	TLS       *TLS // nil = cleartext

@@ -68,7 +68,6 @@ func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
 		"gossip": "{}", "state_dir": "x",
 		"script.tests": "x", "script.data": "x", "script.env": "[A]", "script.max_moved": "1%", "script.rollback": "{}",
 		"script.shadow": "{}", "script.record": "1", "script.allow": "{}",
-		"clusters.one.slow_start": "1s", "clusters.one.passive": "{}", "clusters.one.max_in_flight": "1",
 		"clusters.one.tls.client_cert": "x", "clusters.one.tls.client_key": "x",
 		"admin.edit": "true", "admin.pprof": "true",
 	}

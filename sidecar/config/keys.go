@@ -58,15 +58,18 @@ func cluster(c *Cluster) section {
 		{name: "resolve", value: resolve(&c.Resolve), doc: "How names of backends become addresses."},
 		{name: "balance", value: choice(&c.Balance, []Balance{BalanceRoundRobin}, "least_requests", "random_two", "hash"), def: "round_robin",
 			doc: "How backends take turns: by weight, evenly interleaved."},
-		{name: "slow_start", later: true},
+		{name: "slow_start", value: duration(&c.SlowStart, 0, time.Hour), def: "0",
+			doc: "In which a backend that joins, or comes back, gets its share of the requests, beginning with a twentieth."},
 		{name: "check", value: check(&c.Check), doc: "The health check of the backends."},
-		{name: "passive", later: true},
+		{name: "passive", value: passive{into: &c.Passive}, def: "on",
+			doc: "When failed requests alone take a backend out, whatever checks say: `on` for the defaults, `off`, or a section."},
 		{name: "timeouts", value: timeouts(&c.Timeouts), doc: "Bounds on the steps of an exchange with a backend."},
 		{name: "retries", value: number(&c.Retries, 0, 10), def: "2",
-			doc: "Extra tries, never on the same backend while another is left, and never when the request may have been processed."},
+			doc: "Extra tries, at most 20% of the requests of the last 10 s or 3 a second; never on the same backend while another is left, and never when the request may have been processed."},
 		{name: "host", value: text(&c.Host, "pass or a host", "pass or a host name", "", checkClusterHost),
 			doc: "The Host field sent to backends: `pass` sends the client's. Default: tls.server_name with TLS, else `pass`."},
-		{name: "max_in_flight", later: true},
+		{name: "max_in_flight", value: number(&c.InFlight, 1, 1_000_000), def: "1024",
+			doc: "Requests to one backend at a time. Full ones are passed over; all full: 503."},
 		{name: "on_all_down", value: choice(&c.OnAllDown, []OnAllDown{OnAllDownFail, OnAllDownTry}), def: "fail",
 			doc: "Without a usable backend: `fail` answers 503, `try` sends anyway."},
 		{name: "protocol", value: choice(&c.Protocol, []Protocol{ProtocolH1, ProtocolAuto}, "h2", "h2c"), def: "auto",
@@ -113,6 +116,21 @@ func check(c *Check) section {
 			doc: "http: what counts as healthy: codes and ranges separated by commas, such as 200,204,300-399."},
 		{name: "body", value: text(&c.Body, "text", "text", "", nil),
 			doc: "http: text that the body must contain."},
+	}}
+}
+
+func passiveKeys(p *Passive) section {
+	return section{short: "; write passive: { failures: 5 }", keys: []key{
+		{name: "failures", value: number(&p.Failures, 1, 10_000), def: "5",
+			doc: "So many failed requests within the window take a backend out, also those that a retry hid. Successes between them take nothing back."},
+		{name: "window", value: duration(&p.Window, 100*time.Millisecond, time.Hour), def: "10s",
+			doc: "How long a failure counts."},
+		{name: "for", value: duration(&p.For, 10*time.Millisecond, time.Hour), def: "10s",
+			doc: "How long the backend is out; no check shortens it. Then it is on trial, one request at a time: a success brings it back, a failure keeps it out for twice as long (up to 5m)."},
+		{name: "max_out", value: percent(&p.MaxOut, 100), def: "50%",
+			doc: "The most of a cluster's backends, rounded down, that are out by this at a time."},
+		{name: "on", value: passiveWords{list[string]{into: &p.On, kind: "list of failures", item: passiveWord}}, def: "connect,timeout,reset",
+			doc: "What counts: connect, timeout (no response head in time), reset (the connection ends inside an exchange), and status codes such as 503 or 502-504."},
 	}}
 }
 

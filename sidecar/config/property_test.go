@@ -28,6 +28,9 @@ func drawnCluster(t *rapid.T, name string) (Cluster, map[string]any) {
 		Balance:   BalanceRoundRobin,
 		Check:     drawnCheck(t),
 		Timeouts:  Timeouts{milliseconds(1, 9999).Draw(t, "connect"), milliseconds(1, 9999).Draw(t, "response"), milliseconds(1, 9999).Draw(t, "stream"), milliseconds(1, 9999).Draw(t, "idle")},
+		Passive:   anyPassive(t),
+		SlowStart: milliseconds(0, 9999).Draw(t, "slow start"),
+		InFlight:  rapid.IntRange(1, 9999).Draw(t, "in flight"),
 		Retries:   rapid.IntRange(0, 10).Draw(t, "retries"),
 		Host:      rapid.SampledFrom([]string{"", "www.example.com", "h:81"}).Draw(t, "host"),
 		OnAllDown: rapid.SampledFrom([]OnAllDown{OnAllDownFail, OnAllDownTry}).Draw(t, "all down"),
@@ -41,12 +44,14 @@ func drawnCluster(t *rapid.T, name string) (Cluster, map[string]any) {
 		backends = append(backends, map[string]any{"address": b.Raw, "weight": b.Weight})
 	}
 	doc := map[string]any{
-		"backends":    backends,
-		"resolve":     map[string]any{"interval": c.Resolve.Interval.String(), "family": string(c.Resolve.Family)},
-		"balance":     "round_robin",
-		"check":       checkDocument(c.Check),
-		"timeouts":    map[string]any{"connect": c.Timeouts.Connect.String(), "response": c.Timeouts.Response.String(), "stream_idle": c.Timeouts.StreamIdle.String(), "upstream_idle": c.Timeouts.UpstreamIdle.String()},
-		"retries":     c.Retries,
+		"backends":   backends,
+		"resolve":    map[string]any{"interval": c.Resolve.Interval.String(), "family": string(c.Resolve.Family)},
+		"balance":    "round_robin",
+		"check":      checkDocument(c.Check),
+		"timeouts":   map[string]any{"connect": c.Timeouts.Connect.String(), "response": c.Timeouts.Response.String(), "stream_idle": c.Timeouts.StreamIdle.String(), "upstream_idle": c.Timeouts.UpstreamIdle.String()},
+		"retries":    c.Retries,
+		"passive":    passiveAsWritten(c.Passive),
+		"slow_start": c.SlowStart.String(), "max_in_flight": c.InFlight,
 		"host":        hostPass,
 		"on_all_down": string(c.OnAllDown),
 		"protocol":    string(c.Protocol),
@@ -256,4 +261,23 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+func anyPassive(t *rapid.T) Passive {
+	if rapid.Bool().Draw(t, "passive off") {
+		return Passive{}
+	}
+	words := []string{PassiveConnect, PassiveTimeout, PassiveReset, "500", "502-504"}
+	return Passive{
+		Failures: rapid.IntRange(1, 99).Draw(t, "failures"), Window: milliseconds(100, 9999).Draw(t, "window"),
+		For: milliseconds(10, 9999).Draw(t, "for"), MaxOut: 0.25,
+		On: rapid.SliceOfNDistinct(rapid.SampledFrom(words), 1, len(words), rapid.ID[string]).Draw(t, "on"),
+	}
+}
+
+func passiveAsWritten(p Passive) any {
+	if p.Failures == 0 {
+		return "off"
+	}
+	return map[string]any{"failures": p.Failures, "window": p.Window.String(), "for": p.For.String(), "max_out": "25%", "on": p.On}
 }

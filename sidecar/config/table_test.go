@@ -36,6 +36,8 @@ func inside(v value) (section, string, bool) {
 	switch v := v.(type) {
 	case section:
 		return v, "", true
+	case passive:
+		return v.section(), "", true
 	case encryption:
 		return v.section(), "", true
 	case clusters:

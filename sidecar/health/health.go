@@ -4,6 +4,11 @@
 // requests ran into. One bad result is a piece of evidence; `fall` of them in a
 // row make a backend Down, `rise` good checks in a row bring it back. Only what
 // this process saw itself decides; what others claim can at most raise doubt.
+//
+// A check does not show everything: a stopped process still accepts connections.
+// So requests can take a backend out by themselves, for a time that no check
+// shortens ([Passive]). Then it is on trial: one request at a time, and the first
+// result brings it back or keeps it out for twice as long.
 package health
 
 import (
@@ -27,6 +32,7 @@ const (
 	Up State = iota
 	Suspect
 	Down
+	Trial // can be used by one request at a time: its result is the verdict
 )
 
 func (s State) String() string {
@@ -37,6 +43,8 @@ func (s State) String() string {
 		return "suspect"
 	case Down:
 		return "down"
+	case Trial:
+		return "trial"
 	}
 	return "unknown"
 }
@@ -65,6 +73,7 @@ func (s Source) String() string {
 type Evidence struct {
 	OK     bool
 	Source Source
+	Kind   Kind // of what traffic ran into
 	Reason string
 }
 
@@ -74,7 +83,7 @@ type Change struct {
 	Name     string
 	From, To State
 	Reason   string        // what led to it: "2x timeout after 1s"; empty for a recovery
-	After    time.Duration // how long the target was in From
+	After    time.Duration // how long the target was in From; for one that is Up again after a trial, how long it was not
 }
 
 // String is the line for the log: "app-b:8080 out: 2x timeout after 1s", and
@@ -85,6 +94,8 @@ func (c Change) String() string {
 		return c.Name + " out: " + c.Reason
 	case Suspect:
 		return c.Name + " suspect: " + c.Reason
+	case Trial:
+		return fmt.Sprintf("%s on trial after %s", c.Name, rounded(c.After))
 	}
 	line := fmt.Sprintf("%s back after %s", c.Name, rounded(c.After))
 	if c.Reason != "" {
@@ -108,6 +119,7 @@ type Status struct {
 	State     State
 	Since     time.Time // when the target got into this state
 	Reason    string    // of the last bad evidence; empty if there never was one
+	Until     time.Time // when a target that requests alone took out is tried again; else zero
 	Source    Source    // of the last bad evidence
 	LastCheck time.Time // when the last check ended; zero before the first
 	LastLocal string    // why the last check could not be made here; empty if it could

@@ -18,6 +18,7 @@ type Target struct {
 	Jitter   float64       // part of the interval by which it varies: 0.1 is +-10 %
 	Rise     int           // good checks in a row that bring it back; below 1 counts as 1
 	Fall     int           // bad results in a row that take it out; below 1 counts as 1
+	Passive  Passive       // when requests alone take it out; the zero value: never
 }
 
 // Options are what a Monitor needs from outside. OnChange and OnLocal are
@@ -90,9 +91,11 @@ func (m *Monitor) Set(targets []Target) {
 		w := m.watches[t.Key]
 		if w == nil {
 			w = newWatch(t, now)
+			w.mayGo = func() bool { return m.mayGo(w) }
 		} else {
 			w.adopt(t, now)
 		}
+		m.settle(w, "", now)
 		kept[t.Key] = w
 		m.order = append(m.order, w)
 	}
@@ -143,6 +146,12 @@ func (m *Monitor) FirstRound() <-chan struct{} { return m.firstRound }
 // is out for five seconds after Fall failures, then up again on trial: the next
 // failure takes it out for as long again. There a success, if anybody cares to
 // tell, clears the record, and so do thirty seconds without a failure.
+//
+// Beside that, and whatever checks say, failures of the kinds in Passive.On are
+// counted, and take the target out by themselves. Requests that were under way
+// then may still fail; that changes nothing more. The first result after the time
+// out decides: a failure takes it out for twice as long, a success, which must be
+// told of a target on Trial, brings it back.
 func (m *Monitor) Observe(key Key, ev Evidence) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -151,9 +160,9 @@ func (m *Monitor) Observe(key Key, ev Evidence) {
 	if w == nil {
 		return
 	}
-	now, due := time.Now(), w.due
+	now, due, out := time.Now(), w.due, w.passive.stage
 	w.observe(ev, now)
-	if m.settle(w, "", now) || !w.due.Equal(due) {
+	if m.settle(w, "", now) || !w.due.Equal(due) || w.passive.stage != out {
 		m.stir()
 	}
 }
@@ -205,6 +214,8 @@ func (m *Monitor) plan(now time.Time) []*watch {
 
 	var due []*watch
 	for _, w := range m.order {
+		w.passive.wake(now)
+		m.settle(w, "", now)
 		switch {
 		case w.due.IsZero() || w.due.After(now) || w.checking:
 		case w.target.Checker != nil:
@@ -229,16 +240,37 @@ func (m *Monitor) idle(now time.Time) (wait time.Duration, ok bool) {
 	defer m.mu.Unlock()
 
 	full := m.running == m.limit
-	for _, w := range m.order {
-		if w.due.IsZero() || w.checking || (full && w.target.Checker != nil) {
-			continue
-		}
-		left := max(w.due.Sub(now), 0)
-		if !ok || left < wait {
+	soonest := func(due time.Time) {
+		if left := max(due.Sub(now), 0); !ok || left < wait {
 			wait, ok = left, true
 		}
 	}
+	for _, w := range m.order {
+		if due := w.passive.due(); !due.IsZero() {
+			soonest(due)
+		}
+		if w.due.IsZero() || w.checking || (full && w.target.Checker != nil) {
+			continue
+		}
+		soonest(w.due)
+	}
 	return wait, ok
+}
+
+// mayGo tells whether one more target of the cluster may go out by requests
+// alone. One on trial still counts as out.
+func (m *Monitor) mayGo(w *watch) bool {
+	out, of := 0, 0
+	for _, other := range m.order {
+		if other.target.Cluster != w.target.Cluster {
+			continue
+		}
+		of++
+		if other.passive.stage != serving {
+			out++
+		}
+	}
+	return w.target.Passive.mayGo(out, of)
 }
 
 // check does one check of w and takes note of what it showed. A result that

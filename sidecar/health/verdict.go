@@ -7,14 +7,17 @@ type claims struct {
 }
 
 // verdict is the one place that decides. Our own evidence comes first: what we
-// saw down is down. A peer's claim counts as one piece towards fall, but only
+// saw down is down, by checks or by requests alone, and neither can make up for the
+// other. A peer's claim counts as one piece towards fall, but only
 // beside at least one piece of our own; alone it raises suspicion.
-func verdict(own Streak, peers claims) State {
+func verdict(own Streak, requests stage, peers claims) State {
 	switch {
-	case own.Down:
+	case own.Down, requests == ejected:
 		return Down
 	case peers.Down && own.Bad > 0 && own.Bad+1 >= own.Fall:
 		return Down
+	case requests == trying:
+		return Trial
 	case peers.Down:
 		return Suspect
 	}

@@ -26,13 +26,16 @@ const (
 // watch is what a Monitor knows of one target. Its methods work on numbers
 // alone: the Monitor hands in the time, draws the dice and holds the lock.
 type watch struct {
-	target Target
-	streak Streak
-	peers  claims
-	bad    reasons // of the current run of bad results
+	target  Target
+	streak  Streak
+	passive ejection
+	peers   claims
+	bad     reasons     // of the current run of bad results
+	mayGo   func() bool // whether one more of the cluster may go out by requests alone
 
 	state State
 	since time.Time
+	left  time.Time // when it was last Up, while it is not
 
 	lastBad Evidence
 	blamed  time.Time // last bad evidence, or the begin of a trial
@@ -57,8 +60,9 @@ func (w *watch) adopt(t Target, now time.Time) {
 	had := w.target.Checker != nil
 	w.target = t
 	w.streak = w.streak.With(t.Rise, t.Fall)
+	w.passive.adopt(t.Passive)
 	switch {
-	case t.Checker == nil && w.state != Down:
+	case t.Checker == nil && !w.streak.Down:
 		w.due = time.Time{}
 	case t.Checker == nil && (had || w.due.IsZero()):
 		w.due = now.Add(penalty)
@@ -135,11 +139,27 @@ func (w *watch) next(now time.Time, dice float64) time.Time {
 	return due
 }
 
-// observe takes what a request ran into. With checks a failure is one piece of
+// observe takes what a request ran into, as evidence of both sorts.
+func (w *watch) observe(ev Evidence, now time.Time) {
+	switch {
+	case ev.OK:
+		w.passive.succeed(now)
+	case w.streak.Down: // it is out already, and a check can bring it back
+	case w.target.Passive.On.has(ev.Kind):
+		w.passive.fail(w.target.Passive, ev.Reason, now, w.mayGo)
+	}
+	if ev.OK || ev.Kind == NoConnection || ev.Kind == NoAnswer {
+		w.observeReach(ev, now)
+		return
+	}
+	w.lastBad = ev
+}
+
+// observeReach takes whether a request reached the target. With checks a failure is one piece of
 // evidence and starts a check; a success tells nothing that the checks do not.
 // Without checks failures are all there is: they count for as long as memory
 // says, and a success takes them back.
-func (w *watch) observe(ev Evidence, now time.Time) {
+func (w *watch) observeReach(ev Evidence, now time.Time) {
 	if w.target.Checker != nil {
 		if !ev.OK {
 			w.take(ev, now)
@@ -147,7 +167,7 @@ func (w *watch) observe(ev Evidence, now time.Time) {
 		}
 		return
 	}
-	if w.state == Down {
+	if w.streak.Down {
 		return // a request that was under way; the penalty runs already
 	}
 	if !ev.OK && now.Sub(w.blamed) > memory {
@@ -193,26 +213,44 @@ func (w *watch) take(ev Evidence, now time.Time) {
 
 // settle brings the state up to the verdict and tells what changed.
 func (w *watch) settle(reason string, now time.Time) (Change, bool) {
-	to := verdict(w.streak, w.peers)
+	to := verdict(w.streak, w.passive.stage, w.peers)
 	if to == w.state {
 		return Change{}, false
 	}
 	if to != Up {
-		reason = w.bad.String()
+		reason = w.why()
 	}
 	c := Change{w.target.Key, w.target.Name, w.state, to, reason, now.Sub(w.since)}
+	if w.state == Trial && to == Up {
+		c.After = now.Sub(w.left)
+	}
+	if w.state == Up {
+		w.left = now
+	}
 	w.state, w.since = to, now
 	return c, true
 }
 
+// why is what took the target out.
+func (w *watch) why() string {
+	if w.passive.stage == ejected && !w.streak.Down {
+		return w.passive.told
+	}
+	return w.bad.String()
+}
+
 func (w *watch) status() Status {
-	return Status{
+	s := Status{
 		Key: w.target.Key, Name: w.target.Name,
 		State: w.state, Since: w.since,
 		Reason: w.lastBad.Reason, Source: w.lastBad.Source,
 		LastCheck: w.ended, LastLocal: w.local,
-		Streak: w.streak,
+		Streak: w.streak, Until: w.passive.due(),
 	}
+	if w.passive.stage == ejected {
+		s.Reason, s.Source = w.passive.told, FromTraffic
+	}
+	return s
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -1,0 +1,62 @@
+package app_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+)
+
+// resets makes a backend end the connection in place of an answer.
+func resets(b *backend) {
+	b.does(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+}
+
+// A check that only connects sees nothing of a backend that never answers.
+func TestABackendThatNeverAnswersLeavesAfterFiveClientErrors(t *testing.T) {
+	for name, breaks := range map[string]func(*backend){"hangs": hang, "resets": resets} {
+		t.Run(name, func(t *testing.T) {
+			one := newBackends(t, "one-a", "one-b")
+			s := start(t, fmt.Sprintf(`clusters:
+  one:
+    backends: %s
+    check: { type: tcp, interval: 50ms }
+    retries: 0
+    timeouts: { response: 100ms }
+    passive: { for: 1s }
+`, list(one...)))
+			s.awaitReady()
+			breaks(one[0])
+			failed := 0
+			eventually(t, "it is out", func() bool {
+				if a := s.get("/"); a.status >= 500 {
+					failed++
+				}
+				return len(s.log.all(one[0].addr+" out: 5x ", " in 10s, for 1s")) == 1
+			})
+			if failed > 5 {
+				t.Errorf("%d client errors before it was out", failed)
+			}
+			one[0].does(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("well")) })
+			eventually(t, "it is back", func() bool { return s.get("/").body == "well" })
+			s.log.await(t, one[0].addr+" on trial after 1s")
+		})
+	}
+}
+
+func TestAFullClusterIsSaidToBeFull(t *testing.T) {
+	one := newBackends(t, "one-a")
+	hang(one[0])
+	s := start(t, fmt.Sprintf("clusters:\n  one:\n    backends: %s\n    max_in_flight: 1\n    timeouts: { response: 2s }\n", list(one...)))
+	s.awaitReady()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = s.try("/")
+	}()
+	eventually(t, "the first request is under way", func() bool { return one[0].served.Load() == 1 })
+	a := s.get("/")
+	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
+		t.Errorf("got %+v", a)
+	}
+	<-ended
+}
