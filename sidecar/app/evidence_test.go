@@ -96,7 +96,7 @@ func TestOneLineForAWholeIncident(t *testing.T) {
 	for incident := 1; incident <= 2; incident++ {
 		one[0].die()
 		var clients sync.WaitGroup
-		for range 50 {
+		for range 20 {
 			clients.Go(func() {
 				if a, err := s.try("/"); err != nil || a.body != "one-b" {
 					t.Errorf("a request failed: %v %+v", err, a)
