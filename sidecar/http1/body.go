@@ -47,6 +47,14 @@ func (b *Body) Left() int64 {
 	return b.left
 }
 
+// Skip takes n bytes of a body with a length, at most Left, that went past without
+// being looked at.
+func (b *Body) Skip(n int) {
+	if b.left -= int64(n); b.left == 0 {
+		b.state = ended
+	}
+}
+
 // Next takes from buf what belongs to the body: it consumes n bytes, of which
 // data, a part of buf, is body. When it consumes nothing and the body is not
 // done, it needs more bytes behind the same ones, but never more than MaxPending

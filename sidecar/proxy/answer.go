@@ -168,7 +168,44 @@ func (x *exchange) write(p []byte) error {
 
 // bodyMore waits for more of the response's body.
 func (x *exchange) bodyMore() error {
-	err := x.up.conn.Fill(stream.BodyBuffer, x.watched())
+	if pipe := x.pipeFor(&x.respBody, x.up.conn, x.conn); pipe != nil {
+		return x.pipeBody(pipe)
+	}
+	return x.bodyWaited(x.up.conn.Fill(stream.BodyBuffer, x.watched()))
+}
+
+// pipeFrom is how much must be left of a body to be worth a pipe: with 100 KB it
+// saves two fifths of the exchange's CPU time, with 1 MB two thirds.
+const pipeFrom = 64 << 10
+
+// pipeFor lends a pipe for what is left of a body with a length, where that is
+// worth it and possible.
+func (x *exchange) pipeFor(body *http1.Body, from, to *stream.Conn) *stream.Pipe {
+	if body.Left() < pipeFrom {
+		return nil
+	}
+	return x.server.loop.LendPipe(from, to)
+}
+
+// pipeBody passes on the rest of a body, which nobody looks at.
+func (x *exchange) pipeBody(pipe *stream.Pipe) error {
+	defer pipe.Release()
+	for !x.respBody.Done() {
+		n, err := x.up.conn.FillPipe(pipe, x.respBody.Left(), x.watched())
+		if err := x.bodyWaited(err); err != nil {
+			return err
+		}
+		if err := x.conn.WritePipe(pipe); err != nil {
+			return clientGone(err)
+		}
+		x.respBody.Skip(n)
+		x.progress.sent += int64(n)
+	}
+	return nil
+}
+
+// bodyWaited tells what the end of a wait for more of the response's body means.
+func (x *exchange) bodyWaited(err error) error {
 	switch {
 	case err == nil:
 		return nil

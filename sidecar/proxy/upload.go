@@ -99,6 +99,9 @@ func (u *upload) pass() error {
 		u.buf = u.buf[:0]
 		took, err := x.takeBody(&u.buf)
 		if err == nil && !took {
+			if pipe := x.pipeFor(&x.body, x.conn, x.up.conn); pipe != nil {
+				return u.passThrough(pipe)
+			}
 			err = x.conn.Fill(stream.BodyBuffer, nil)
 		}
 		if err != nil {
@@ -110,6 +113,27 @@ func (u *upload) pass() error {
 		u.moved.Store(true)
 		u.keep()
 		if x.up.conn.Write(u.buf) != nil {
+			return nil
+		}
+	}
+	x.delivered = true
+	return nil
+}
+
+// passThrough is pass for the rest of a body, which nobody looks at.
+func (u *upload) passThrough(pipe *stream.Pipe) error {
+	defer pipe.Release()
+	x := u.x
+	x.whole = false // what passes here can not be sent again
+	for !x.body.Done() {
+		n, err := x.conn.FillPipe(pipe, x.body.Left(), nil)
+		if err != nil {
+			return blameClient(err)
+		}
+		u.moved.Store(true)
+		x.body.Skip(n)
+		x.progress.received += int64(n)
+		if x.up.conn.WritePipe(pipe) != nil {
 			return nil
 		}
 	}

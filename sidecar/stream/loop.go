@@ -17,6 +17,7 @@ const tickMillis = int64(Tick / time.Millisecond)
 // Loop owns connections: it accepts and dials them, and ends their waits.
 type Loop struct {
 	buffers Buffers
+	pipes   pipes
 	now     atomic.Int64 // milliseconds since the start, as of the last tick
 	start   time.Time
 	poller  *poller
@@ -74,6 +75,7 @@ func (l *Loop) Run(ctx context.Context) {
 		defer l.poller.close()
 	}
 	defer l.workers.close()
+	defer l.pipes.close()
 	defer l.StopAll()
 	ticker := time.NewTicker(Tick)
 	defer ticker.Stop()

@@ -354,19 +354,23 @@ func (t *polled) connected(limit time.Duration) error {
 }
 
 func (t *polled) read(p []byte, other *Conn) (int, error) {
+	return t.readInto(vessel{memory: p}, other)
+}
+
+func (t *polled) readInto(v vessel, other *Conn) (int, error) {
 	by := t.deadline(t.readLimit)
 	for {
 		if t.halted() {
 			return 0, ErrStopped
 		}
-		if n, err := t.tryRead(p); n > 0 || err != nil {
+		if n, err := t.tryRead(v); n > 0 || err != nil {
 			return n, err
 		}
 		//nolint:errorlint // never wrapped
 		switch err := t.awaitReadable(by, other); err {
 		case nil:
 		case ErrTimeout:
-			return t.lastRead(p, err)
+			return t.lastRead(v, err)
 		default:
 			return 0, err
 		}
@@ -375,19 +379,19 @@ func (t *polled) read(p []byte, other *Conn) (int, error) {
 
 // lastRead reads what is there without having been told of, before it gives up
 // with the error why.
-func (t *polled) lastRead(p []byte, why error) (int, error) {
+func (t *polled) lastRead(v vessel, why error) (int, error) {
 	t.flags.Or(readable)
-	if n, err := t.tryRead(p); n > 0 || err != nil {
+	if n, err := t.tryRead(v); n > 0 || err != nil {
 		return n, err
 	}
 	return 0, why
 }
 
 // tryRead reads what there is, without waiting.
-func (t *polled) tryRead(p []byte) (int, error) {
+func (t *polled) tryRead(v vessel) (int, error) {
 	for t.flags.And(^readable)&readable != 0 {
-		n, errno := readFD(t.fd, p)
-		if n == len(p) || errno != syscall.EAGAIN && n == 0 || t.flags.Load()&(finished|broken) != 0 {
+		n, errno := v.read(t.fd)
+		if v.full(n) || errno != syscall.EAGAIN && n == 0 || t.flags.Load()&(finished|broken) != 0 {
 			t.flags.Or(readable) // no edge will tell of what is left
 		}
 		switch {
@@ -405,13 +409,14 @@ func (t *polled) tryRead(p []byte) (int, error) {
 }
 
 func (t *polled) first(p []byte) (int, error) {
-	n, err := t.tryRead(p)
+	v := vessel{memory: p}
+	n, err := t.tryRead(v)
 	if n == 0 && err == nil {
 		why := t.idleInterrupted()
 		if why == nil {
 			return 0, errNotYet
 		}
-		n, err = t.lastRead(p, why)
+		n, err = t.lastRead(v, why)
 	}
 	t.readBy.Store(0)
 	return n, err
@@ -463,15 +468,17 @@ func ended(other *Conn) bool {
 	return ok && t.flags.Load()&(finished|broken) != 0
 }
 
-func (t *polled) write(p []byte) error {
-	for by := int64(0); len(p) > 0; {
+func (t *polled) write(p []byte) error { return t.writeFrom(&vessel{memory: p}) }
+
+func (t *polled) writeFrom(v *vessel) error {
+	for by := int64(0); v.left() > 0; {
 		if t.halted() {
 			return ErrStopped
 		}
-		n, errno := writeFD(t.fd, p)
+		n, errno := v.write(t.fd)
 		switch {
 		case n > 0:
-			p, by = p[n:], 0 // it goes on
+			by = 0 // it goes on
 		case errno == syscall.EINTR:
 		case errno != syscall.EAGAIN:
 			return os.NewSyscallError("write", errno)

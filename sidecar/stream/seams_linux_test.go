@@ -169,7 +169,7 @@ func TestAnEdgeMeetsParkAndUnpark(t *testing.T) {
 		default:
 			t.Fatalf("parked %t, taken back %t, gone %d times", parked, back, n)
 		}
-		if n, err := p.tryRead(buf); n != 1 || p.turn.Load() != turnTask {
+		if n, err := p.tryRead(vessel{memory: buf}); n != 1 || p.turn.Load() != turnTask {
 			t.Fatalf("whoever has it can not read it: %d, %v", n, err)
 		}
 		p.flags.And(^readable)

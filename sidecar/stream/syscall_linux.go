@@ -29,6 +29,19 @@ func writeFD(fd int, p []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
+// maxSplice is how much one call may move; a pipe takes less.
+const maxSplice = 1 << 20
+
+// spliceFD moves bytes between a connection and a pipe.
+func spliceFD(from, to int, limit int64) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0,
+		uintptr(min(limit, maxSplice)), unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
+
 // peekFD is 0 when there is something to read, or an end to be seen, and EAGAIN
 // when there is not.
 func peekFD(fd int) syscall.Errno {
