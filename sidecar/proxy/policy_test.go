@@ -16,11 +16,12 @@ func TestARequestsOwnTimeoutBoundsTheWaitForItsAnswer(t *testing.T) {
 		c.request()
 		<-c.gone
 	})
-	var c *cluster.Cluster
-	sc := newSidecar(t, to(up), told.option(), routed(asked{route: func(*proxy.Request) proxy.Decision {
+	c := newCluster("app", cluster.Policy{
+		Connect: patience, Response: patience, StreamIdle: patience, UpstreamIdle: patience,
+	}, up.addr)
+	sc := newSidecar(t, told.option(), routed(asked{route: func(*proxy.Request) proxy.Decision {
 		return proxy.Decision{Cluster: c, Timeout: 50 * time.Millisecond}
 	}}))
-	c = sc.cluster
 	a := sc.ask(t, getRoot)
 	expectFault(t, a, http.StatusGatewayTimeout, "http_response_timeout")
 	if !strings.Contains(a.body, "within 50ms") {
