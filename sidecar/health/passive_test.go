@@ -56,7 +56,7 @@ func TestRequestsAloneTakeATargetOutWhateverChecksSay(t *testing.T) {
 			t.Errorf("green checks brought it back early: %v", got)
 		}
 		s := m.Snapshot()[0]
-		if s.Reason != "5x reset in 10s, for 10s" || s.Until.Sub(time.Now()) != 500*time.Millisecond {
+		if s.Reason != "5x reset in 10s, for 10s" || time.Until(s.Until) != 500*time.Millisecond {
 			t.Errorf("status %+v", s)
 		}
 		time.Sleep(time.Second)

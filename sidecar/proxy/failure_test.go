@@ -54,7 +54,6 @@ slowToConnect    answering   .       .     .      some     | answered   504
 .                answering   .       .     .      some     | answered   502
 `
 
-//nolint:gochecknoglobals // immutable
 var (
 	troubleNames = []string{"clientLeft", "noneUsable", "allFull", "overdue", "ownTrouble", "refused", "unreachable", "slowToConnect",
 		"handshakeFailed", "ended", "cutShort", "malformed", "slowToAnswer"}
