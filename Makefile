@@ -38,7 +38,7 @@ lint:
 	GOARCH=arm64 go build -o /dev/null ./sidecar
 	$(GOLANGCI_LINT) run --timeout 10m $(PACKAGES)
 
-bench: ## against nginx, HAProxy and a net/http reverse proxy
+bench: ## against nginx, HAProxy, Caddy, a net/http proxy and a bare relay
 	integration/bench/setup.sh
 	go run ./integration/bench
 

@@ -28,7 +28,7 @@ type bench struct {
 	proc     procfs
 	machine  machine
 	layout   layout
-	script   string // scripts/default.js
+	root     string // the module's folder
 
 	wrk, wrkVersion string
 	backendProgram  string
@@ -70,7 +70,7 @@ func prepare(ctx context.Context, o options, dir string, progress io.Writer) (*b
 	if err != nil {
 		return nil, err
 	}
-	b.script = shop.script()
+	b.root = shop.root
 	b.say("building the backend and the contenders")
 	if b.backendProgram, err = shop.backend(ctx); err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func prepare(ctx context.Context, o options, dir string, progress io.Writer) (*b
 func (b *bench) needed() []string {
 	names := []string{"cc", "taskset", "wrk"}
 	for _, c := range b.contenders {
-		if c.program.pkg == "" {
+		if c.program.system() {
 			names = append(names, c.program.name)
 		}
 	}
@@ -138,7 +138,7 @@ func (b *bench) turn(ctx context.Context, e entry) (m measurement, err error) {
 	if err := p.ready(ctx); err != nil {
 		return m, err
 	}
-	if err := b.check(ctx, p); err != nil {
+	if err := b.check(ctx, e, p); err != nil {
 		return m, err
 	}
 	if _, err := b.load(ctx, p, warmup); err != nil {
@@ -158,15 +158,15 @@ func (b *bench) start(e entry) (*proxy, error) {
 		Workers: b.workers, Connections: max(64, 2*b.connections),
 		Dir: filepath.Join(b.dir, e.name+".d"), User: workerUser(),
 	}
-	if e.scripted {
-		s.Script = b.script
+	if e.script != "" {
+		s.Script = filepath.Join(b.root, e.script)
 	}
 	if err := e.configure(&s); err != nil {
 		return nil, err
 	}
 	p, err := start(launch{
 		name: e.name, path: e.path, arguments: e.arguments(s), cores: b.layout.proxy,
-		log: filepath.Join(s.Dir, "log"), env: []string{fmt.Sprintf("GOMAXPROCS=%d", b.workers)},
+		log: filepath.Join(s.Dir, "log"), env: []string{fmt.Sprintf("GOMAXPROCS=%d", b.workers), "XDG_CONFIG_HOME=" + s.Dir}, // Caddy saves its configuration there
 	})
 	if err != nil {
 		return nil, err

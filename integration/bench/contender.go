@@ -20,15 +20,9 @@ type contender struct {
 	title     string // in the table
 	program   program
 	config    string // a template in configs; empty when the arguments say everything
-	scripted  bool   // runs scripts/default.js
+	script    string // what takes its decision, below the module's root; empty: its configuration does
+	floor     bool   // carries bytes to backend one and decides nothing
 	arguments func(s site) []string
-}
-
-// program is an executable of the system (found by name) or of this module (built from pkg).
-type program struct {
-	name    string
-	pkg     string   // import path; empty: a program of the system
-	version []string // arguments that make it print its version; nil: the version of Go tells it
 }
 
 // site is what a contender's configuration is made of.
@@ -45,38 +39,74 @@ type site struct {
 
 // contenders are all that can be measured, in the order of the table.
 func contenders() []contender {
-	outrider := program{name: "outrider", pkg: "outrider/sidecar", version: []string{"version"}}
-	runWithConfig := func(s site) []string { return []string{"run", "-c", s.Config} }
+	plain := []contender{outrider(), nginx(), haproxy(), caddy(), reverseProxy(), relay()}
+	scripted := []contender{
+		withScript(outrider(), "outrider+script", "Outrider, default script", "scripts/default.js"),
+		withScript(nginx(), "nginx+njs", "nginx + njs", "integration/bench/configs/nginx.js"),
+		withScript(haproxy(), "haproxy+lua", "HAProxy + Lua", "integration/bench/configs/haproxy.lua"),
+	}
 	return []contender{
-		{
-			name: "outrider", title: "Outrider", program: outrider,
-			config: "outrider.yaml", arguments: runWithConfig,
-		},
-		{
-			name: "outrider+script", title: "Outrider, default script", program: outrider,
-			config: "outrider.yaml", scripted: true, arguments: runWithConfig,
-		},
-		{
-			name: "nginx", title: "nginx", program: program{name: "nginx", version: []string{"-v"}},
-			config:    "nginx.conf",
-			arguments: func(s site) []string { return []string{"-p", s.Dir, "-c", s.Config, "-e", "stderr"} },
-		},
-		{
-			name: "haproxy", title: "HAProxy", program: program{name: "haproxy", version: []string{"-v"}},
-			config:    "haproxy.cfg",
-			arguments: func(s site) []string { return []string{"-db", "-f", s.Config} },
-		},
-		{
-			name: "reverseproxy", title: "net/http ReverseProxy",
-			program: program{name: "reverseproxy", pkg: "outrider/integration/bench/reverseproxy"},
-			arguments: func(s site) []string {
-				return []string{
-					"-listen", s.Listen, "-one", s.One, "-two", s.Two,
-					"-connections", strconv.Itoa(s.Connections),
-				}
-			},
+		plain[0], scripted[0], plain[1], scripted[1], plain[2], scripted[2], plain[3], plain[4], plain[5],
+	}
+}
+
+func outrider() contender {
+	return contender{
+		name: "outrider", title: "Outrider", config: "outrider.yaml",
+		program:   program{name: "outrider", pkg: "outrider/sidecar", version: []string{"version"}},
+		arguments: func(s site) []string { return []string{"run", "-c", s.Config} },
+	}
+}
+
+func nginx() contender {
+	return contender{
+		name: "nginx", title: "nginx", config: "nginx.conf",
+		program:   program{name: "nginx", version: []string{"-v"}},
+		arguments: func(s site) []string { return []string{"-p", s.Dir, "-c", s.Config, "-e", "stderr"} },
+	}
+}
+
+func haproxy() contender {
+	return contender{
+		name: "haproxy", title: "HAProxy", config: "haproxy.cfg",
+		program:   program{name: "haproxy", version: []string{"-v"}},
+		arguments: func(s site) []string { return []string{"-db", "-f", s.Config} },
+	}
+}
+
+func caddy() contender {
+	return contender{
+		name: "caddy", title: "Caddy", config: "Caddyfile",
+		program:   program{name: "caddy", version: []string{"version"}},
+		arguments: func(s site) []string { return []string{"run", "--config", s.Config, "--adapter", "caddyfile"} },
+	}
+}
+
+func reverseProxy() contender {
+	return contender{
+		name: "reverseproxy", title: "net/http ReverseProxy",
+		program: program{name: "reverseproxy", pkg: "outrider/integration/bench/reverseproxy"},
+		arguments: func(s site) []string {
+			return []string{
+				"-listen", s.Listen, "-one", s.One, "-two", s.Two,
+				"-connections", strconv.Itoa(s.Connections),
+			}
 		},
 	}
+}
+
+func relay() contender {
+	return contender{
+		name: "relay", title: "C relay", floor: true,
+		program:   program{name: "relay", source: "relay/relay.c"},
+		arguments: func(s site) []string { return []string{s.Listen, s.One, strconv.Itoa(s.Workers)} },
+	}
+}
+
+// withScript is the contender with its decision taken by a script.
+func withScript(c contender, name, title, script string) contender {
+	c.name, c.title, c.script = name, title, script
+	return c
 }
 
 // configure writes the contender's configuration into the site's folder and notes its place in the site.

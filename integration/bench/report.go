@@ -7,7 +7,7 @@ import (
 )
 
 // baselines are the contenders that the others are compared with, by name.
-func baselines() []string { return []string{"nginx", "haproxy"} }
+func baselines() []string { return []string{"nginx", "haproxy", "relay"} }
 
 // report is the Markdown page of a run.
 func (b *bench) report(all results) string {

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Brings what the benchmark needs and this system lacks: nginx, HAProxy, wrk, a C compiler, taskset.
+# Brings what the benchmark needs and this system lacks: nginx and its JavaScript module, HAProxy, Caddy, wrk,
+# a C compiler, taskset.
 #
 # Nothing is started: the packages' services are kept from starting while they are installed, and from
 # starting at the next boot. What was installed before is left as it is.
@@ -16,7 +17,9 @@ say() { echo "bench setup: $*" >&2; }
 
 missing_packages() {
 	command -v nginx >/dev/null || echo nginx
+	[ -e /usr/lib/nginx/modules/ngx_http_js_module.so ] || echo libnginx-mod-http-js
 	command -v haproxy >/dev/null || echo haproxy
+	command -v caddy >/dev/null || echo caddy
 	command -v wrk >/dev/null || echo wrk
 	command -v cc >/dev/null || echo gcc libc6-dev
 	command -v taskset >/dev/null || echo util-linux

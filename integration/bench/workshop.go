@@ -16,6 +16,17 @@ import (
 // buildTimeout bounds each compilation; the first one of a fresh clone also compiles the libraries.
 const buildTimeout = 5 * time.Minute
 
+// program is an executable of the system (found by name) or one that is built here.
+type program struct {
+	name    string
+	pkg     string   // import path of a Go program of this module
+	source  string   // of a C program, below this folder
+	version []string // arguments that make it print its version; nil: the compiler's version tells it
+}
+
+// system says whether it must have been installed.
+func (p program) system() bool { return p.pkg == "" && p.source == "" }
+
 // workshop finds the programs of the system and builds those of this module into dir.
 type workshop struct {
 	dir  string
@@ -39,30 +50,37 @@ func (w workshop) have(ctx context.Context, p program) (path, version string, er
 	if path, err = w.path(ctx, p); err != nil {
 		return "", "", err
 	}
-	version, err = p.describe(ctx, path)
+	switch {
+	case p.version != nil:
+		version, err = firstLine(ctx, path, p.version...)
+	case p.source != "":
+		version, err = firstLine(ctx, "cc", "--version")
+	default:
+		version = runtime.Version()
+	}
 	return path, version, err
 }
 
 // path returns where the program is, after building it when it is one of this module's.
 func (w workshop) path(ctx context.Context, p program) (string, error) {
-	if p.pkg == "" {
+	if p.system() {
 		return find(p.name)
 	}
 	to := filepath.Join(w.dir, p.name)
 	if _, err := os.Stat(to); err == nil {
 		return to, nil
 	}
+	if p.source != "" {
+		source := filepath.Join(w.root, "integration", "bench", p.source)
+		return to, w.build(ctx, "cc", "-std=c11", "-O2", "-pthread", "-o", to, source)
+	}
 	return to, w.build(ctx, "go", "build", "-o", to, p.pkg)
 }
 
 // backend compiles the C program that stands behind the proxies.
 func (w workshop) backend(ctx context.Context) (string, error) {
-	source := filepath.Join(w.root, "integration", "bench", "backend", "backend.c")
-	to := filepath.Join(w.dir, "backend")
-	return to, w.build(ctx, "cc", "-std=c11", "-O2", "-o", to, source)
+	return w.path(ctx, program{name: "backend", source: "backend/backend.c"})
 }
-
-func (w workshop) script() string { return filepath.Join(w.root, "scripts", "default.js") }
 
 func (w workshop) build(ctx context.Context, name string, arguments ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
@@ -73,16 +91,13 @@ func (w workshop) build(ctx context.Context, name string, arguments ...string) e
 	return nil
 }
 
-// describe returns the version of the program at path, in one line.
-func (p program) describe(ctx context.Context, path string) (string, error) {
-	if p.version == nil {
-		return runtime.Version(), nil
-	}
-	text, err := output(ctx, path, p.version...)
+// firstLine returns what a program says about its version, in one line.
+func firstLine(ctx context.Context, path string, arguments ...string) (string, error) {
+	text, err := output(ctx, path, arguments...)
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	// wrk prints its version and exits with 1, as it does when used wrongly.
 	if line == "" {
-		return "", fmt.Errorf("%s %s says nothing: %w", path, strings.Join(p.version, " "), err)
+		return "", fmt.Errorf("%s %s says nothing: %w", path, strings.Join(arguments, " "), err)
 	}
 	return trimVersion(line), nil
 }
