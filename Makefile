@@ -35,6 +35,8 @@ fuzz: ## each fuzz target for FUZZTIME
 lint:
 	go vet $(PACKAGES)
 	GOOS=darwin go vet $(PACKAGES)
+	GOOS=darwin go build -o /dev/null ./sidecar
+	GOARCH=arm64 go vet $(PACKAGES)
 	GOARCH=arm64 go build -o /dev/null ./sidecar
 	$(GOLANGCI_LINT) run --timeout 10m $(PACKAGES)
 
