@@ -8,8 +8,6 @@
 package scripting
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	goruntime "runtime"
@@ -66,6 +64,7 @@ type Source struct {
 // A Script is a loaded script, ready to route. Its methods are safe for concurrent use.
 type Script struct {
 	source  *source
+	version string
 	program *goja.Program
 	empty   *goja.Program // does nothing; see dropJobs
 	routeAt position
@@ -102,6 +101,7 @@ func Load(src Source, opts Options) (*Script, error) {
 	}
 	s := &Script{
 		source:  code,
+		version: code.version(),
 		program: program,
 		routeAt: findings.route,
 		empty:   goja.MustCompile("", "", true),
@@ -109,7 +109,7 @@ func Load(src Source, opts Options) (*Script, error) {
 		notices: newNotices(),
 		console: newLimiter(consoleRate, consoleBurst),
 	}
-	s.log = opts.Log.WithFields(logrus.Fields{"script": code.name, "version": s.Version()})
+	s.log = opts.Log.WithFields(logrus.Fields{"script": code.name, "version": s.version})
 	s.pool.init(opts.Workers)
 	s.watchdog.init(opts.Timeout, len(s.pool.slots))
 	if err := s.buildWorkers(); err != nil {
@@ -177,10 +177,7 @@ func (s *Script) fail(outcome Outcome, err error) Decision {
 }
 
 // Version is a short hash of the script's text.
-func (s *Script) Version() string {
-	sum := sha256.Sum256([]byte(s.source.text))
-	return hex.EncodeToString(sum[:])[:7]
-}
+func (s *Script) Version() string { return s.version }
 
 // Stuck counts the calls so far that no interrupt could stop. Each one held its
 // goroutine, and one core, until the built-in it was in returned.

@@ -2,6 +2,8 @@ package scripting
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -185,4 +187,9 @@ func (s *source) fault(at position, message string) *LoadError {
 // faultAt blames the byte at offset.
 func (s *source) faultAt(offset int, message string) *LoadError {
 	return s.fault(s.position(file.NewFile(s.name, s.text, 1).Position(offset)), message)
+}
+
+func (s *source) version() string {
+	sum := sha256.Sum256([]byte(s.text))
+	return hex.EncodeToString(sum[:])[:7]
 }

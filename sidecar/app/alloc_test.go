@@ -82,31 +82,49 @@ func observed(t testing.TB) []struct{ name, configuration string } {
 
 // The tolerance is what else happens meanwhile: the batches of the log, a Date
 // header each second, and whatever the runtime does.
+const tolerance = 0.05
+
 func TestTellingOfRequestsAllocatesNothing(t *testing.T) {
-	const (
-		warmUp    = 6000 // each slot of the log's ring gets its memory
-		n         = 5000
-		tolerance = 0.05
-	)
 	for _, row := range observed(t) {
 		t.Run(row.name, func(t *testing.T) {
-			s := start(t, row.configuration+fmt.Sprintf("clusters:\n  one:\n    backends: [%q]\n    check: { type: off }\n", bareBackend(t)))
-			ask := asker(t, s.addr)
-			for range warmUp {
-				ask()
-			}
-			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which would empty the pools
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			for range n {
-				ask()
-			}
-			runtime.ReadMemStats(&after)
-			if per := float64(after.Mallocs-before.Mallocs) / n; per > tolerance {
-				t.Errorf("%.3f allocations of %.0f bytes for each request", per, float64(after.TotalAlloc-before.TotalAlloc)/n)
+			if per := allocations(t, row.configuration); per > tolerance {
+				t.Errorf("%.3f allocations for each request", per)
 			}
 		})
 	}
+}
+
+func TestTheDefaultScriptCostsSixAllocations(t *testing.T) {
+	script, err := filepath.Abs("../../scripts/default.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if per := allocations(t, withStatus+fmt.Sprintf("script: { file: %q }\n", script)); per > 6+tolerance {
+		t.Errorf("%.3f allocations for each request, want 6 at most", per)
+	}
+}
+
+// allocations is how often a request makes the sidecar allocate, once it is warm.
+func allocations(t *testing.T, configuration string) float64 {
+	t.Helper()
+	const (
+		warmUp = 6000 // each slot of the log's ring gets its memory
+		n      = 5000
+	)
+	backend := bareBackend(t)
+	s := start(t, configuration+fmt.Sprintf("clusters:\n  one: { backends: [%q], check: { type: off } }\n  two: { backends: [%[1]q], check: { type: off } }\n", backend))
+	ask := asker(t, s.addr)
+	for range warmUp {
+		ask()
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which would empty the pools
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range n {
+		ask()
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / n
 }
 
 // BenchmarkTelling is a whole request over sockets, both ends of which are here.
