@@ -6,7 +6,7 @@ GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2
 PACKAGES      = ./...
 FUZZTIME     ?= 60s
 
-.PHONY: build demo test test-unit race fuzz lint bench fmt
+.PHONY: build demo test test-unit race alloc fuzz lint bench fmt
 
 build: ## the command, as ./outrider
 	CGO_ENABLED=0 go build -trimpath -o outrider ./sidecar
@@ -16,13 +16,16 @@ demo: ## everything in one process, to play with
 
 test: ## all tests, with the race detector
 	@integration/needs.sh cc
-	$(MAKE) race
+	$(MAKE) race alloc
 
 test-unit: ## all tests, without the race detector: faster, and needs no C compiler
 	CGO_ENABLED=0 go test $(PACKAGES)
 
 race:
 	CGO_ENABLED=1 go test -race -timeout 15m $(PACKAGES)
+
+alloc: ## what a request allocates; the race detector would hide it
+	CGO_ENABLED=0 go test -run 'Allocat' ./sidecar/app ./sidecar/proxy
 
 fuzz: ## each fuzz target for FUZZTIME
 	@set -e; for package in $$(go list $(PACKAGES)); do \
