@@ -136,7 +136,7 @@ func (s *show) awaits(pattern string) {
 
 func TestTheDemoShowsItAll(t *testing.T) {
 	s := begin(t, t.TempDir(), demo.Ports{})
-	for _, path := range []string{"one", "two", "kill", "slow", "revive", "readyz", "status"} {
+	for _, path := range []string{"one", "two", "kill", "slow", "revive", "readyz", "metrics", "status"} {
 		if s.port[path] == 0 {
 			t.Errorf("the introduction does not say where /%s is:\n%s", path, s.screen.String())
 		}

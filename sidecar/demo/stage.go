@@ -176,6 +176,7 @@ func (s *stage) introduce(out *console, script string, written bool) {
 		row(url(s.control, "/revive/one-a"), "and back, as fast as before"),
 		"\n  Look inside:\n",
 		row(url(s.status, "/readyz"), "is it ready?"),
+		row(url(s.status, "/metrics"), "counters and latencies, for Prometheus"),
 		row(url(s.admin, "/status"), "all that it knows, as JSON"),
 		"\n  Ctrl-C ends it. Below: each request with the backend that it went to, and what changes.\n\n")
 }
