@@ -20,6 +20,7 @@ const (
 	Host
 	HTTP2Settings
 	KeepAlive
+	MaxForwards
 	ProxyConnection
 	TE
 	Trailer
@@ -60,6 +61,9 @@ func fieldID(name []byte) FieldID {
 		}
 		return known(name, "keep-alive", KeepAlive)
 	case 12:
+		if name[0]|0x20 == 'm' {
+			return known(name, "max-forwards", MaxForwards)
+		}
 		return known(name, "x-request-id", XRequestID)
 	case 14:
 		if name[0]|0x20 == 'c' {
@@ -168,7 +172,7 @@ func AllowedInTrailer(name []byte) bool {
 	}
 	for _, forbidden := range [...]string{
 		"age", "authorization", "cache-control", "content-encoding", "content-range", "content-type",
-		"cookie", "expires", "location", "max-forwards", "pragma", "proxy-authenticate",
+		"cookie", "expires", "location", "pragma", "proxy-authenticate",
 		"proxy-authorization", "range", "retry-after", "set-cookie", "vary", "warning", "www-authenticate",
 		"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range",
 	} {

@@ -25,6 +25,7 @@ type exchange struct {
 	view    Request
 	id      [requestIDSize]byte
 
+	hops     hops
 	router   Router // that was asked
 	decision Decision
 	policy   *cluster.Policy
@@ -179,7 +180,7 @@ func (x *exchange) admit() error {
 	}
 	x.upgrade = x.wantsUpgrade()
 	x.makeID()
-	return nil
+	return x.countHops()
 }
 
 // account tells who wants to know how it went.
@@ -240,7 +241,7 @@ func (x *exchange) release() {
 	x.up, x.stale, x.whole, x.delivered = upstream{}, nil, false, false
 	x.sent, x.down, x.announced = keep(x.sent), keep(x.down), x.announced[:0]
 	x.attempts, x.status, x.fault, x.ending = 0, 0, nil, stay
-	x.progress, x.summary = progress{}, Summary{}
+	x.progress, x.summary, x.hops = progress{}, Summary{}, hops{}
 	x.began, x.halfClosed, x.continued = false, false, false
 	x.server.exchanges.Put(x)
 }

@@ -83,7 +83,7 @@ func (s *Server) appendFaultFor(dst []byte, f *Fault, x *exchange, stays bool) [
 		dst = append(dst, "Retry-After: 1\r\n"...)
 	}
 	if f.Status == 405 {
-		dst = append(dst, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"...)
+		dst = append(dst, "Allow: "+allowedMethods+"\r\n"...)
 	}
 	dst = http1.AppendFraming(dst, http1.Framing{Kind: http1.Length, Length: int64(len(body))})
 	dst = append(x.appendConnection(dst, stays), "\r\n"...)
@@ -92,6 +92,9 @@ func (s *Server) appendFaultFor(dst []byte, f *Fault, x *exchange, stays bool) [
 	}
 	return append(dst, body...)
 }
+
+// allowedMethods are the standard methods that pass; TRACE and CONNECT do not.
+const allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 // appendQuoted appends a string of a structured field, which is ASCII and knows
 // two escapes (RFC 9651, 3.3.3).

@@ -23,6 +23,7 @@ func (x *exchange) appendRequestHead(dst []byte) []byte {
 	dst = append(dst, "\r\n"...)
 	dst = x.appendKept(dst, &x.req.Head, x.head, x.dropsRequestField)
 	dst = x.appendForwarded(dst)
+	dst = x.appendMaxForwards(dst)
 	dst = append(dst, "Via: 1."...)
 	dst = strconv.AppendInt(dst, int64(x.req.Minor), 10)
 	dst = append(dst, ' ')
@@ -75,6 +76,8 @@ func (x *exchange) dropsRequestField(id http1.FieldID, nominated bool) bool {
 	switch id {
 	case http1.Other, http1.Date:
 		return nominated
+	case http1.MaxForwards:
+		return nominated || x.hops.counted
 	case http1.Via:
 		return false
 	case http1.Expect:

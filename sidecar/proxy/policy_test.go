@@ -35,7 +35,7 @@ func TestARequestsOwnTimeoutBoundsTheWaitForItsAnswer(t *testing.T) {
 func TestARouteThatAnswersSaysSoInProxyStatus(t *testing.T) {
 	sc := newSidecar(t, routed(asked{route: func(*proxy.Request) proxy.Decision { return says("here") }}))
 	status := sc.ask(t, getRoot).Header.Get("Proxy-Status")
-	if !strings.Contains(status, `details="answered by the route"`) || strings.Contains(status, "error=") {
+	if !strings.Contains(status, `details="answered here, without a backend"`) || strings.Contains(status, "error=") {
 		t.Errorf("Proxy-Status: %q", status)
 	}
 }

@@ -23,7 +23,7 @@ func TestARouterCanAnswerItself(t *testing.T) {
 	s := newSidecar(t, responding(proxy.Respond{
 		Status: 418, Header: [][2]string{{"X-A", "b"}, {"date", "now"}, {"X-A", "c"}}, Body: "short and stout",
 	}))
-	const head = "HTTP/1.1 418 I'm a teapot\r\nX-A: b\r\ndate: now\r\nX-A: c\r\nProxy-Status: sidecar-under-test; details=\"answered by the route\"\r\nContent-Length: 15\r\n"
+	const head = "HTTP/1.1 418 I'm a teapot\r\nX-A: b\r\ndate: now\r\nX-A: c\r\nProxy-Status: sidecar-under-test; details=\"answered here, without a backend\"\r\nContent-Length: 15\r\n"
 	c := dialRaw(t, s.addr).send(get(""))
 	c.expect(head + "\r\nshort and stout")
 	c.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").expect(head + "\r\n")

@@ -13,6 +13,10 @@ import (
 // route asks the listener's router. It reports false when the router did not
 // answer in time: the exchange then goes on elsewhere, and this task ends.
 func (x *exchange) route() bool {
+	if x.endsHere() {
+		x.decision = Decision{Respond: ownOptions()}
+		return true
+	}
 	router := x.client.listener.Router()
 	x.router = router
 	limit := router.Limit()
@@ -71,6 +75,6 @@ func (x *exchange) takeOver(stuck *exchange) {
 	}
 	x.body.Start(x.req.Body())
 	x.upgrade = x.wantsUpgrade()
-	x.id = stuck.id
+	x.id, x.hops = stuck.id, stuck.hops
 	x.decision = stuck.router.Overdue()
 }
