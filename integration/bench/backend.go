@@ -30,7 +30,8 @@ func (c counts) since(earlier counts) counts {
 	return counts{one: c.one - earlier.one, two: c.two - earlier.two}
 }
 
-func startBackend(path string, bodyBytes int, cores []int) (*backend, error) {
+// startBackend runs it; each request ends with its emptyLines-th empty line.
+func startBackend(path string, bodyBytes, emptyLines int, cores []int) (*backend, error) {
 	stdin, ask, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("start the backend: %w", err)
@@ -45,7 +46,7 @@ func startBackend(path string, bodyBytes int, cores []int) (*backend, error) {
 
 	b := &backend{bodyBytes: bodyBytes, ask: ask, tell: tell, answers: bufio.NewReader(tell)}
 	b.process, err = start(launch{
-		name: "backend", path: path, arguments: []string{strconv.Itoa(bodyBytes)}, cores: cores,
+		name: "backend", path: path, arguments: []string{strconv.Itoa(bodyBytes), strconv.Itoa(emptyLines)}, cores: cores,
 		log: filepath.Join(filepath.Dir(path), "backend.log"), stdin: stdin, stdout: stdout,
 	})
 	if err != nil {

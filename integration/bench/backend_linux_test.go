@@ -11,6 +11,8 @@ import (
 	"time"
 )
 
+const bodyBytes = 128
+
 func TestBackendAnswersWithItsNameAndTheSizeAskedFor(t *testing.T) {
 	b := runBackend(t)
 	for name, address := range map[string]string{"one": b.one, "two": b.two} {
@@ -74,7 +76,7 @@ func runBackend(t *testing.T) *backend {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := startBackend(program, bodyBytes, cores)
+	b, err := startBackend(program, bodyBytes, 1, cores)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 )
 
 const (
-	bodyBytes = 128
-	target    = "/one/bench" // what wrk asks for
+	target = "/one/bench" // what the load asks for
 
 	// warmup fills the proxy's pool of upstream connections, and its caches, before a measurement.
 	warmup = time.Second
@@ -27,13 +29,16 @@ type bench struct {
 	progress io.Writer
 	proc     procfs
 	machine  machine
-	layout   layout
-	root     string // the module's folder
+	shop     workshop
 
 	wrk, wrkVersion string
 	backendProgram  string
-	backend         *backend // while run runs
-	entries         []entry
+
+	scenario // what is measured now
+	layout   layout
+	entries  []entry
+	backend  *backend
+	pace     float64 // requests per second; set by the scenario that has one
 }
 
 // entry is a contender with its program at hand.
@@ -48,8 +53,12 @@ type measurement struct {
 	cpu      float64 // microseconds per request, of all threads of all its processes
 	rate     float64 // requests per second
 	p50, p99 time.Duration
-	resident int64   // bytes, right after the load
-	busy     float64 // share of its cores' time that it used
+	p999     time.Duration // 0: not known
+	resident int64         // bytes, right after the load
+	busy     float64       // share of its cores' time that it used
+
+	connections   int     // that rested; 0: not asked
+	perConnection float64 // bytes that one of them adds
 }
 
 // results are the measurements of each contender, in the order of the entries; one per round.
@@ -65,12 +74,10 @@ func prepare(ctx context.Context, o options, dir string, progress io.Writer) (*b
 	if b.machine, err = thisMachine(b.proc); err != nil {
 		return nil, err
 	}
-	b.layout = divide(b.machine.cores, o.workers)
 	shop, err := newWorkshop(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	b.root = shop.root
 	b.say("building the backend and the contenders")
 	if b.backendProgram, err = shop.backend(ctx); err != nil {
 		return nil, err
@@ -79,22 +86,44 @@ func prepare(ctx context.Context, o options, dir string, progress io.Writer) (*b
 	if b.wrk, b.wrkVersion, err = shop.have(ctx, wrk); err != nil {
 		return nil, err
 	}
-	for _, c := range o.contenders {
+	if _, err := shop.path(ctx, program{name: "pace", source: "pace/pace.c"}); err != nil {
+		return nil, err
+	}
+	for _, s := range o.scenarios {
+		for _, c := range s.contenders {
+			if _, _, err := shop.have(ctx, c.program); err != nil {
+				return nil, fmt.Errorf("%s: %w", c.name, err)
+			}
+		}
+	}
+	b.shop = shop
+	return b, nil
+}
+
+// on is a bench that is set up for one scenario.
+func (b *bench) on(ctx context.Context, s scenario) (*bench, error) {
+	stage := *b
+	stage.scenario = s
+	stage.layout = divide(b.machine.cores, s.workers)
+	for _, c := range s.contenders {
 		e := entry{contender: c}
-		if e.path, e.version, err = shop.have(ctx, c.program); err != nil {
+		var err error
+		if e.path, e.version, err = b.shop.have(ctx, c.program); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
-		b.entries = append(b.entries, e)
+		stage.entries = append(stage.entries, e)
 	}
-	return b, nil
+	return &stage, nil
 }
 
 // needed names the programs of the system that this run uses.
 func (b *bench) needed() []string {
 	names := []string{"cc", "taskset", "wrk"}
-	for _, c := range b.contenders {
-		if c.program.system() {
-			names = append(names, c.program.name)
+	for _, s := range b.scenarios {
+		for _, c := range s.contenders {
+			if c.program.system() && !slices.Contains(names, c.program.name) {
+				names = append(names, c.program.name)
+			}
 		}
 	}
 	return names
@@ -103,32 +132,41 @@ func (b *bench) needed() []string {
 // run measures every contender once per round: A B C, A B C, ...
 func (b *bench) run(ctx context.Context) (results, error) {
 	var err error
-	if b.backend, err = startBackend(b.backendProgram, bodyBytes, b.layout.load); err != nil {
+	if b.backend, err = startBackend(b.backendProgram, b.bodyBytes, b.emptyLines(), b.layout.load); err != nil {
 		return nil, err
 	}
 	defer b.backend.close()
 
 	all := make(results, len(b.entries))
 	for round := range b.rounds {
+		if b.before != nil {
+			if err := b.before(b, ctx); err != nil {
+				return nil, fmt.Errorf("before round %d: %w", round+1, err)
+			}
+		}
 		for i, e := range b.entries {
-			m, err := b.turn(ctx, e)
+			var m measurement
+			err := b.turn(ctx, e, func(p *proxy) (err error) {
+				m, err = b.measure(b, ctx, p)
+				return err
+			})
 			if err != nil {
 				return nil, fmt.Errorf("%s, round %d: %w", e.name, round+1, err)
 			}
-			b.say("round %d/%d  %-16s %6.1f us/request  %7.0f requests/s  p99 %v", round+1, b.rounds, e.name, m.cpu, m.rate, m.p99)
+			b.say("%s  round %d/%d  %-18s "+b.view.format+" %s", b.scenario.name, round+1, b.rounds, e.name, b.view.figure(m), b.view.title)
 			all[i] = append(all[i], m)
 		}
 	}
 	return all, nil
 }
 
-// turn starts the contender afresh, checks it, measures it and ends it.
-func (b *bench) turn(ctx context.Context, e entry) (m measurement, err error) {
+// turn starts the contender afresh, checks it, warms it up, does what it is started for and ends it.
+func (b *bench) turn(ctx context.Context, e entry, do func(*proxy) error) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, b.duration+warmup+slack, errors.New("it took too long"))
 	defer cancel()
 	p, err := b.start(e)
 	if err != nil {
-		return m, err
+		return err
 	}
 	defer func() {
 		if err = errors.Join(err, p.stop()); err != nil {
@@ -136,15 +174,15 @@ func (b *bench) turn(ctx context.Context, e entry) (m measurement, err error) {
 		}
 	}()
 	if err := p.ready(ctx); err != nil {
-		return m, err
+		return err
 	}
 	if err := b.check(ctx, e, p); err != nil {
-		return m, err
+		return err
 	}
 	if _, err := b.load(ctx, p, warmup); err != nil {
-		return m, fmt.Errorf("warm-up: %w", err)
+		return fmt.Errorf("warm-up: %w", err)
 	}
-	return b.measure(ctx, p)
+	return do(p)
 }
 
 // start runs the contender on its cores, on a free port.
@@ -155,11 +193,12 @@ func (b *bench) start(e entry) (*proxy, error) {
 	}
 	s := site{
 		Listen: listen, One: b.backend.one, Two: b.backend.two,
-		Workers: b.workers, Connections: max(64, 2*b.connections),
+		Workers: b.workers, Connections: max(64, 8*b.connections), Clients: b.clients,
+		Unbuffered: b.unbuffered, variant: e.variant,
 		Dir: filepath.Join(b.dir, e.name+".d"), User: workerUser(),
 	}
 	if e.script != "" {
-		s.Script = filepath.Join(b.root, e.script)
+		s.Script = filepath.Join(b.shop.root, e.script)
 	}
 	if err := e.configure(&s); err != nil {
 		return nil, err
@@ -174,8 +213,13 @@ func (b *bench) start(e entry) (*proxy, error) {
 	return &proxy{process: p, address: listen}, nil
 }
 
-// measure puts the load on the proxy and reads its clocks before and after.
-func (b *bench) measure(ctx context.Context, p *proxy) (measurement, error) {
+// saturate asks as fast as answers come.
+func (b *bench) saturate(ctx context.Context, p *proxy) (measurement, error) {
+	return b.meter(ctx, p, func() (load, error) { return b.load(ctx, p, b.duration) })
+}
+
+// meter reads the proxy's clocks, and the backend's counters, before and after a load.
+func (b *bench) meter(ctx context.Context, p *proxy, shoot func() (load, error)) (measurement, error) {
 	countBefore, err := b.backend.settled(ctx)
 	if err != nil {
 		return measurement{}, err
@@ -188,7 +232,7 @@ func (b *bench) measure(ctx context.Context, p *proxy) (measurement, error) {
 	if err != nil {
 		return measurement{}, err
 	}
-	l, err := b.load(ctx, p, b.duration)
+	l, err := shoot()
 	if err != nil {
 		return measurement{}, err
 	}
@@ -204,23 +248,58 @@ func (b *bench) measure(ctx context.Context, p *proxy) (measurement, error) {
 	if err != nil {
 		return measurement{}, err
 	}
-	if err := agree(l, countAfter.since(countBefore), b.connections); err != nil {
+	if err := agree(l, countAfter.since(countBefore), b.scenario.connections); err != nil {
 		return measurement{}, err
 	}
 	cpu := cpuAfter.since(cpuBefore)
 	return measurement{
 		cpu:  float64(cpu) / float64(time.Microsecond) / float64(l.requests),
-		rate: l.rate, p50: l.p50, p99: l.p99,
+		rate: l.rate, p50: l.p50, p99: l.p99, p999: l.p999,
 		resident: resident,
 		busy:     float64(cpu) / float64(l.took) / float64(b.workers),
 	}, nil
 }
 
 func (b *bench) load(ctx context.Context, p *proxy, d time.Duration) (load, error) {
+	script, err := b.uploadScript()
+	if err != nil {
+		return load{}, err
+	}
 	return shoot(ctx, b.wrk, aim{
 		url: "http://" + p.address + target, duration: d, connections: b.connections,
-		cores: b.layout.load, threads: min(b.workers, len(b.layout.load)),
+		cores: b.layout.load, threads: min(b.workers, b.connections, len(b.layout.load)),
+		script: script, fresh: b.fresh,
 	})
+}
+
+// emptyLines says with how many a request ends: one after its head, and another one at the end of its body.
+func (b *bench) emptyLines() int {
+	if b.uploadBytes > 0 {
+		return 2
+	}
+	return 1
+}
+
+// upload is what each request carries. Its end is an empty line: the backend looks for nothing else.
+func (b *bench) upload() string {
+	const end = "\r\n\r\n"
+	if b.uploadBytes == 0 {
+		return ""
+	}
+	return strings.Repeat(".", b.uploadBytes-len(end)) + end
+}
+
+// uploadScript writes the program that makes wrk send bodies; without bodies its name is empty.
+func (b *bench) uploadScript() (string, error) {
+	if b.uploadBytes == 0 {
+		return "", nil
+	}
+	file := filepath.Join(b.dir, "upload.lua")
+	text := fmt.Sprintf("wrk.method = 'POST'\nwrk.body = string.rep('.', %d) .. '\\r\\n\\r\\n'\n", b.uploadBytes-4)
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		return "", fmt.Errorf("write wrk's script: %w", err)
+	}
+	return file, nil
 }
 
 func (b *bench) say(format string, values ...any) {

@@ -16,13 +16,22 @@ var configs embed.FS
 
 // contender is one proxy that is measured: how its program is had, configured and started.
 type contender struct {
-	name      string // on the command line and in messages
-	title     string // in the table
-	program   program
-	config    string // a template in configs; empty when the arguments say everything
-	script    string // what takes its decision, below the module's root; empty: its configuration does
-	floor     bool   // carries bytes to backend one and decides nothing
+	name    string // on the command line and in messages
+	title   string // in the table
+	program program
+	config  string // a template in configs; empty when the arguments say everything
+	script  string // what takes its decision, below the module's root; empty: its configuration does
+	floor   bool   // carries bytes to backend one and decides nothing
+	variant
 	arguments func(s site) []string
+}
+
+// variant is what an Outrider's configuration says beside the usual.
+type variant struct {
+	Listener string // further keys of its listener, as YAML
+	Cluster  string // further keys of each cluster
+	Log      string // the section log
+	Status   bool   // the listener for probes and metrics is on
 }
 
 // site is what a contender's configuration is made of.
@@ -34,7 +43,10 @@ type site struct {
 	Dir         string // its own folder
 	Config      string // the file made from its template
 	Script      string // absolute path; empty: no script
+	Clients     int    // connections that clients may open
+	Unbuffered  bool   // bodies are passed on as they come
 	User        string // whom nginx's workers run as; empty: the user that starts it
+	variant
 }
 
 // contenders are all that can be measured, in the order of the table.
@@ -107,6 +119,28 @@ func relay() contender {
 func withScript(c contender, name, title, script string) contender {
 	c.name, c.title, c.script = name, title, script
 	return c
+}
+
+// variants are Outriders with one feature more, or one less, than the first.
+func variants() []contender {
+	with := func(name, title string, v variant) contender {
+		c := outrider()
+		c.name, c.title, c.variant = name, title, v
+		return c
+	}
+	file := func(sample string) string {
+		return "{ access: { mode: all, sample: " + sample + ", file: access.log } }"
+	}
+	return []contender{
+		with("outrider", "as it comes", variant{}),
+		with("no-forwarding", "without X-Forwarded fields", variant{Listener: "forwarded: off"}),
+		with("no-retries", "without retries", variant{Cluster: "retries: 0"}),
+		with("no-checks", "without health checks", variant{Cluster: "check: { type: off }, passive: off"}),
+		with("no-log", "without the access log", variant{Log: "{ access: { mode: off } }"}),
+		with("log-1", "access log of 1 % to a file, and metrics", variant{Log: file("1%"), Status: true}),
+		with("log-all", "access log of all to a file, and metrics", variant{Log: file("100%"), Status: true}),
+		withScript(outrider(), "outrider+script", "with the default script", "scripts/default.js"),
+	}
 }
 
 // configure writes the contender's configuration into the site's folder and notes its place in the site.

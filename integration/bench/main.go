@@ -50,11 +50,22 @@ func run(ctx context.Context, arguments []string, table, progress io.Writer) err
 	if err != nil {
 		return err
 	}
-	results, err := bench.run(ctx)
-	if err != nil {
+	var findings []finding
+	for _, s := range o.scenarios {
+		stage, err := bench.on(ctx, s)
+		if err != nil {
+			return err
+		}
+		all, err := stage.run(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		findings = append(findings, finding{stage: stage, all: all})
+	}
+	if err := draw(o.chart, findings[0]); err != nil {
 		return err
 	}
-	return publish(bench.report(results), o.out, table)
+	return publish(bench.report(findings), o.out, table)
 }
 
 // publish writes the report to table, and to the named file too unless the name is empty.

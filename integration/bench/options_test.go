@@ -6,22 +6,32 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
-func TestEveryContenderRunsUnlessSomeAreNamed(t *testing.T) {
+func TestEveryScenarioRunsWithAllItHasUnlessSomeAreNamed(t *testing.T) {
 	all, err := parseOptions(nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := namesOf(all.contenders); !slices.Equal(got, []string{"outrider", "outrider+script", "nginx", "nginx+njs", "haproxy", "haproxy+lua", "caddy", "reverseproxy", "relay"}) {
-		t.Errorf("got %v", got)
+	if got, want := scenarioNames(all.scenarios), scenarioNames(scenarios()); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
-	some, err := parseOptions([]string{"-contenders", "haproxy,nginx"}, io.Discard)
+	if got := namesOf(all.scenarios[0].contenders); !slices.Equal(got, namesOf(contenders())) {
+		t.Errorf("the first one has %v", got)
+	}
+	some, err := parseOptions([]string{"-scenario", "c4,c32", "-contenders", "haproxy,nginx", "-quick"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := namesOf(some.contenders); !slices.Equal(got, []string{"haproxy", "nginx"}) {
+	if got := scenarioNames(some.scenarios); !slices.Equal(got, []string{"c4", "c32"}) {
 		t.Errorf("got %v", got)
+	}
+	if got := namesOf(some.scenarios[0].contenders); !slices.Equal(got, []string{"nginx", "haproxy"}) {
+		t.Errorf("got %v", got)
+	}
+	if some.rounds != 1 || some.duration != time.Second {
+		t.Errorf("quick is %d rounds of %v", some.rounds, some.duration)
 	}
 }
 
@@ -32,8 +42,8 @@ func TestOptionsThatMakeNoSenseAreRefusedByName(t *testing.T) {
 		{"-rounds 0", "-rounds"},
 		{"-duration 1500ms", "-duration"},
 		{"-duration 0s", "-duration"},
-		{"-workers 0", "-workers"},
-		{"-connections 1 -workers 2", "-connections"},
+		{"-scenario c33", `"c33" is not known; there are c32`},
+		{"-scenario features -contenders nginx", "features has none of them"},
 		{"nginx", `"nginx" is not a flag`},
 	} {
 		_, err := parseOptions(strings.Fields(row.arguments), io.Discard)
@@ -44,11 +54,11 @@ func TestOptionsThatMakeNoSenseAreRefusedByName(t *testing.T) {
 }
 
 func TestEveryConfigurationNamesItsListenerAndBothBackends(t *testing.T) {
-	for _, c := range contenders() {
+	for _, c := range append(contenders(), variants()[1:7]...) {
 		t.Run(c.name, func(t *testing.T) {
 			s := site{
 				Listen: "127.0.0.1:1111", One: "127.0.0.1:2222", Two: "127.0.0.1:3333",
-				Workers: 1, Connections: 64, Dir: t.TempDir(),
+				Workers: 1, Connections: 64, Clients: 4444, Dir: t.TempDir(), variant: c.variant,
 			}
 			if c.script != "" {
 				s.Script = "/" + c.script
@@ -67,7 +77,7 @@ func TestEveryConfigurationNamesItsListenerAndBothBackends(t *testing.T) {
 				}
 				text = string(file)
 			}
-			for _, part := range []string{s.Listen, s.One, s.Two, s.Script} {
+			for _, part := range []string{s.Listen, s.One, s.Two, s.Script, s.Listener, s.Cluster, s.Log} {
 				if !strings.Contains(text, part) {
 					t.Errorf("%q is missing in\n%s", part, text)
 				}

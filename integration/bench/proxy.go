@@ -72,7 +72,7 @@ func (b *bench) check(ctx context.Context, e entry, p *proxy) error {
 		if name == "two" && e.floor {
 			continue
 		}
-		if err := expect(ctx, client, "http://"+p.address+path, b.backend.body(name)); err != nil {
+		if err := expect(ctx, client, "http://"+p.address+path, b.upload(), b.backend.body(name)); err != nil {
 			return err
 		}
 		*count++
@@ -87,9 +87,13 @@ func (b *bench) check(ctx context.Context, e entry, p *proxy) error {
 	return nil
 }
 
-// expect asks for url and compares status and body.
-func expect(ctx context.Context, client *http.Client, url, body string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+// expect asks for url, with a POST when there is something to upload, and compares status and body.
+func expect(ctx context.Context, client *http.Client, url, upload, body string) error {
+	method := http.MethodGet
+	if upload != "" {
+		method = http.MethodPost
+	}
+	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(upload))
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}

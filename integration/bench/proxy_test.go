@@ -52,7 +52,7 @@ func TestAnswerWithAnotherStatusOrBodyIsRefused(t *testing.T) {
 				_, _ = io.WriteString(w, row.body)
 			}))
 			defer server.Close()
-			err := expect(t.Context(), server.Client(), server.URL, "one..")
+			err := expect(t.Context(), server.Client(), server.URL, "", "one..")
 			if (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
 				t.Errorf("got %v", err)
 			}

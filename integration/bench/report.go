@@ -2,78 +2,87 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
-// baselines are the contenders that the others are compared with, by name.
-func baselines() []string { return []string{"nginx", "haproxy", "relay"} }
+// finding is what one scenario gave.
+type finding struct {
+	stage *bench
+	all   results
+}
 
 // report is the Markdown page of a run.
-func (b *bench) report(all results) string {
+func (b *bench) report(findings []finding) string {
 	var page strings.Builder
-	b.preface(&page, time.Now())
-	page.WriteString(table(b.entries, all))
+	b.preface(&page, findings, time.Now())
+	for _, f := range findings {
+		fmt.Fprintf(&page, "\n## %s\n\n%s.\n\n", f.stage.title, f.stage.conditions())
+		page.WriteString(table(f.stage.view, f.stage.entries, f.all))
+	}
 	return page.String()
 }
 
-func (b *bench) preface(page *strings.Builder, now time.Time) {
-	cores := fmt.Sprintf("proxy on core %s, backend and wrk on core %s", listOf(b.layout.proxy), listOf(b.layout.load))
-	if b.layout.shared() {
-		cores = fmt.Sprintf("proxy, backend and wrk share cores %s", listOf(b.layout.proxy))
+func (b *bench) preface(page *strings.Builder, findings []finding, now time.Time) {
+	fmt.Fprintf(page, "%s. %s, %d cores, Linux %s. Rounds: %d of %v.\n\n", now.Format("2006-01-02 15:04 MST"),
+		b.machine.cpu, len(b.machine.cores), b.machine.kernel, b.rounds, b.duration)
+	var told []string
+	for _, f := range findings {
+		for _, e := range f.stage.entries {
+			if !slices.Contains(told, e.program.name) {
+				told = append(told, e.program.name)
+				fmt.Fprintf(page, "- %s: %s\n", e.program.name, e.version)
+			}
+		}
 	}
-	fmt.Fprintf(page, "%s. %s, %d cores, Linux %s.\n\n", now.Format("2006-01-02 15:04 MST"),
-		b.machine.cpu, len(b.machine.cores), b.machine.kernel)
-	fmt.Fprintf(page, "Rounds: %d of %v. Connections: %d. Bodies: %d bytes. Workers: %d; %s.\n\n",
-		b.rounds, b.duration, b.connections, bodyBytes, b.workers, cores)
-	for _, e := range b.entries {
-		fmt.Fprintf(page, "- %s: %s\n", e.title, e.version)
-	}
-	fmt.Fprintf(page, "- load: %s\n\n", b.wrkVersion)
+	fmt.Fprintf(page, "- load: %s\n", b.wrkVersion)
 }
 
-// table has one line per contender: medians over the rounds, and CPU time as a multiple of each baseline's in
+// conditions says how a scenario was run.
+func (b *bench) conditions() string {
+	cores := fmt.Sprintf("proxy on core %s, backend and load on core %s", listOf(b.layout.proxy), listOf(b.layout.load))
+	if b.layout.shared() {
+		cores = fmt.Sprintf("proxy, backend and load share cores %s", listOf(b.layout.proxy))
+	}
+	upload := ""
+	if b.uploadBytes > 0 {
+		upload = fmt.Sprintf("uploads: %d bytes, ", b.uploadBytes)
+	}
+	return fmt.Sprintf("Connections: %d, %sanswers: %d bytes, workers: %d; %s", b.scenario.connections, upload, b.bodyBytes, b.workers, cores)
+}
+
+// table has one line per contender: medians over the rounds, and its figure as a multiple of each baseline's in
 // the same round, as median (least to greatest).
-func table(entries []entry, all results) string {
-	head := []string{"", "CPU us/request"}
+func table(v view, entries []entry, all results) string {
+	head := []string{"", v.title}
 	var bases []int
-	for _, name := range baselines() {
+	for _, name := range v.baselines {
 		if i := indexOf(entries, name); i >= 0 {
 			head = append(head, "x "+entries[i].title)
 			bases = append(bases, i)
 		}
 	}
-	head = append(head, "requests/s", "p50", "p99", "RSS MiB", "core busy")
+	for _, c := range v.columns {
+		head = append(head, c.title)
+	}
 
 	var t strings.Builder
 	writeRow(&t, head)
 	t.WriteString("|---|" + strings.Repeat("---:|", len(head)-1) + "\n")
 	for i, e := range entries {
-		row := []string{e.title, fmt.Sprintf("%.1f", spreadOf(cpus(all[i])).median)}
+		figures := each(all[i], v.figure)
+		row := []string{e.title, fmt.Sprintf(v.format, spreadOf(figures).median)}
 		for _, base := range bases {
-			s := spreadOf(ratios(cpus(all[i]), cpus(all[base])))
+			s := spreadOf(ratios(figures, each(all[base], v.figure)))
 			row = append(row, fmt.Sprintf("%.2f (%.2f to %.2f)", s.median, s.min, s.max))
 		}
-		writeRow(&t, append(row, rest(all[i])...))
+		for _, c := range v.columns {
+			row = append(row, c.format(spreadOf(each(all[i], c.figure)).median))
+		}
+		writeRow(&t, row)
 	}
 	return t.String()
-}
-
-// rest formats the columns right of the ratios.
-func rest(rounds []measurement) []string {
-	median := func(figure func(measurement) float64) float64 { return spreadOf(each(rounds, figure)).median }
-	duration := func(figure func(measurement) float64) string { return microseconds(median(figure)) }
-	return []string{
-		fmt.Sprintf("%.0f", median(func(m measurement) float64 { return m.rate })),
-		duration(func(m measurement) float64 { return float64(m.p50) }),
-		duration(func(m measurement) float64 { return float64(m.p99) }),
-		fmt.Sprintf("%.1f", median(func(m measurement) float64 { return float64(m.resident) / (1 << 20) })),
-		fmt.Sprintf("%.0f %%", 100*median(func(m measurement) float64 { return m.busy })),
-	}
-}
-
-func cpus(rounds []measurement) []float64 {
-	return each(rounds, func(m measurement) float64 { return m.cpu })
 }
 
 func each(rounds []measurement, figure func(measurement) float64) []float64 {
@@ -82,14 +91,6 @@ func each(rounds []measurement, figure func(measurement) float64) []float64 {
 		figures = append(figures, figure(m))
 	}
 	return figures
-}
-
-// microseconds formats nanoseconds: "740 us", and from ten milliseconds on "12.3 ms".
-func microseconds(ns float64) string {
-	if ns >= float64(10*time.Millisecond) {
-		return fmt.Sprintf("%.1f ms", ns/float64(time.Millisecond))
-	}
-	return fmt.Sprintf("%.0f us", ns/float64(time.Microsecond))
 }
 
 func writeRow(t *strings.Builder, cells []string) {

@@ -22,7 +22,7 @@ func TestTableHasMediansAndRatiosWithinRounds(t *testing.T) {
 		}
 		return all
 	}
-	got := table(entries, results{rounds(10, 16, 18), rounds(20, 20, 40), rounds(25, 20, 36)})
+	got := table(loadView(), entries, results{rounds(10, 16, 18), rounds(20, 20, 40), rounds(25, 20, 36)})
 	want := strings.TrimLeft(`
 |  | CPU us/request | x nginx | x HAProxy | requests/s | p50 | p99 | RSS MiB | core busy |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|
@@ -37,7 +37,7 @@ func TestTableHasMediansAndRatiosWithinRounds(t *testing.T) {
 
 func TestTableComparesOnlyWithThoseMeasured(t *testing.T) {
 	entries := []entry{{contender: contender{name: "reverseproxy", title: "net/http ReverseProxy"}}}
-	got := table(entries, results{{{cpu: 50, rate: 1}}})
+	got := table(loadView(), entries, results{{{cpu: 50, rate: 1}}})
 	if strings.Contains(got, "nginx") || strings.Contains(got, "HAProxy") {
 		t.Errorf("it compares with contenders that did not run:\n%s", got)
 	}
@@ -45,15 +45,16 @@ func TestTableComparesOnlyWithThoseMeasured(t *testing.T) {
 
 func TestReportSaysWhereAndHowItWasMeasured(t *testing.T) {
 	b := &bench{
-		options: options{rounds: 3, duration: 4 * time.Second, connections: 32, workers: 1},
-		machine: machine{cpu: "Some CPU", cores: []int{0, 1}, kernel: "6.1.0"},
-		layout:  divide([]int{0, 1}, 1), wrkVersion: "wrk 4.1.0",
-		entries: []entry{{contender: contender{name: "nginx", title: "nginx"}, version: "nginx/1.22.1"}},
+		options:  options{rounds: 3, duration: 4 * time.Second},
+		scenario: scenarios()[0],
+		machine:  machine{cpu: "Some CPU", cores: []int{0, 1}, kernel: "6.1.0"},
+		layout:   divide([]int{0, 1}, 1), wrkVersion: "wrk 4.1.0",
+		entries: []entry{{contender: contender{name: "nginx", title: "nginx", program: program{name: "nginx"}}, version: "nginx/1.22.1"}},
 	}
-	page := b.report(results{{{cpu: 20, rate: 1}}})
+	page := b.report([]finding{{stage: b, all: results{{{cpu: 20, rate: 1}}}}})
 	for _, part := range []string{
 		time.Now().Format("2006-"), "Some CPU, 2 cores, Linux 6.1.0", "Rounds: 3 of 4s", "Connections: 32",
-		"proxy on core 1, backend and wrk on core 0", "- nginx: nginx/1.22.1", "wrk 4.1.0", "| nginx | 20.0 |",
+		"proxy on core 1, backend and load on core 0", "- nginx: nginx/1.22.1", "wrk 4.1.0", "| nginx | 20.0 |",
 	} {
 		if !strings.Contains(page, part) {
 			t.Errorf("it lacks %q:\n%s", part, page)

@@ -14,8 +14,9 @@ type load struct {
 	took         time.Duration
 	rate         float64 // requests per second
 	p50, p99     time.Duration
-	socketErrors int // connect, read, write, timeout
-	badStatus    int // neither 2xx nor 3xx
+	p999         time.Duration // 0: not told
+	socketErrors int           // connect, read, write, timeout
+	badStatus    int           // neither 2xx nor 3xx
 }
 
 // aim says what wrk shall do.
@@ -25,15 +26,25 @@ type aim struct {
 	connections int
 	cores       []int
 	threads     int
+	script      string // Lua; empty: none
+	fresh       bool   // a connection for each request
 }
 
 // shoot runs wrk and reads its report.
 func shoot(ctx context.Context, wrk string, a aim) (load, error) {
-	text, err := output(ctx, "taskset", "-c", listOf(a.cores), wrk, "--latency",
+	arguments := []string{
+		"-c", listOf(a.cores), wrk, "--latency",
 		"--threads", strconv.Itoa(a.threads),
 		"--connections", strconv.Itoa(a.connections),
-		"--duration", strconv.Itoa(int(a.duration.Seconds()))+"s",
-		a.url)
+		"--duration", strconv.Itoa(int(a.duration.Seconds())) + "s",
+	}
+	if a.script != "" {
+		arguments = append(arguments, "--script", a.script)
+	}
+	if a.fresh {
+		arguments = append(arguments, "--header", "Connection: close")
+	}
+	text, err := output(ctx, "taskset", append(arguments, a.url)...)
 	if err != nil {
 		return load{}, fmt.Errorf("wrk: %w\n%s", err, text)
 	}

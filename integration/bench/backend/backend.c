@@ -1,7 +1,7 @@
 /*
  * The backends behind every proxy that is measured: two HTTP/1.1 servers in one thread, "one" and "two".
  *
- *   backend BODY_BYTES
+ *   backend BODY_BYTES EMPTY_LINES
  *
  * Each answers every request with 200 and a body of BODY_BYTES that begins with its name, so that a client
  * can tell which of them answered. At the start it prints the ports it took on 127.0.0.1:
@@ -12,8 +12,9 @@
  * Each byte written to its standard input is answered by a line on its standard output with the requests
  * counted so far: "one 120034 two 0". It ends when its standard input closes, hence never outlives its starter.
  *
- * It must cost far less than any proxy, so it looks for nothing but the end of a request's head (pipelined
- * requests and heads cut anywhere are fine) and refuses nothing. Requests have no bodies.
+ * It must cost far less than any proxy, so it looks for nothing but empty lines (pipelined requests and heads cut
+ * anywhere are fine) and refuses nothing. A request ends with its EMPTY_LINES-th: 1 is the end of the head; 2 is
+ * for requests with bodies that end with an empty line and have no other.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -47,11 +48,13 @@ struct connection {
 	enum kind kind;
 	int fd;
 	struct server *server;
+	unsigned empty_lines;      /* of the request under way */
 	int matched;               /* bytes of "\r\n\r\n" that the input ends with so far */
 	unsigned long long unsent; /* bytes of answers still owed to the client */
 };
 
 static int epoll;
+static unsigned empty_lines; /* that a request has */
 static char input[READ_BYTES];
 
 static void die(const char *what)
@@ -126,10 +129,10 @@ static void drop(struct connection *connection)
 	free(connection);
 }
 
-/* Counts the heads that end within the input; a head may have begun in an earlier read. */
-static unsigned long long count_heads(struct connection *connection, const char *bytes, size_t length)
+/* Counts the requests that end within the input; one may have begun in an earlier read. */
+static unsigned long long count_requests(struct connection *connection, const char *bytes, size_t length)
 {
-	unsigned long long heads = 0;
+	unsigned long long requests = 0;
 	int matched = connection->matched;
 	const char *end = bytes + length;
 
@@ -146,12 +149,15 @@ static unsigned long long count_heads(struct connection *connection, const char 
 			matched = *bytes == '\r';
 		bytes++;
 		if (matched == 4) {
-			heads++;
 			matched = 0;
+			if (++connection->empty_lines == empty_lines) {
+				connection->empty_lines = 0;
+				requests++;
+			}
 		}
 	}
 	connection->matched = matched;
-	return heads;
+	return requests;
 }
 
 /* Sends what is owed; asks to be told of room when the socket takes no more. 0, or -1 when the client is lost. */
@@ -186,9 +192,9 @@ static void serve(struct connection *connection)
 			drop(connection);
 			return;
 		}
-		unsigned long long heads = count_heads(connection, input, (size_t)length);
-		connection->server->requests += heads;
-		connection->unsent = heads * connection->server->answer_bytes;
+		unsigned long long requests = count_requests(connection, input, (size_t)length);
+		connection->server->requests += requests;
+		connection->unsent = requests * connection->server->answer_bytes;
 	}
 	if (send_owed(connection) < 0) {
 		drop(connection);
@@ -221,9 +227,10 @@ int main(int count, char **arguments)
 	enum kind control = CONTROL;
 	struct epoll_event events[EVENTS];
 
-	long body_bytes = count == 2 ? atol(arguments[1]) : 0;
-	if (body_bytes < 3) {
-		fprintf(stderr, "usage: backend BODY_BYTES (3 or more: the body begins with the backend's name)\n");
+	long body_bytes = count == 3 ? atol(arguments[1]) : 0;
+	empty_lines = count == 3 ? (unsigned)atoi(arguments[2]) : 0;
+	if (body_bytes < 3 || empty_lines < 1) {
+		fprintf(stderr, "usage: backend BODY_BYTES EMPTY_LINES (3 or more: the body begins with the backend's name)\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
