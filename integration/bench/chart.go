@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -64,7 +68,23 @@ func chart(file, title string, bars []bar) error {
 	}
 	p.NominalY(names...)
 	p.X.Max = bars[0].value * 1.12 // room for the figure beside the longest
-	if err := p.Save(18*vg.Centimeter, vg.Length(1.5+0.75*float64(len(bars)))*vg.Centimeter, file); err != nil {
+	return save(p, 18*vg.Centimeter, vg.Length(1.5+0.75*float64(len(bars)))*vg.Centimeter, file)
+}
+
+// save writes the plot. SVG names the face that the plot was laid out with, which few readers have: others of the
+// same widths are named beside it.
+func save(p *plot.Plot, width, height vg.Length, file string) error {
+	drawn, err := p.WriterTo(width, height, strings.TrimPrefix(filepath.Ext(file), "."))
+	if err != nil {
+		return fmt.Errorf("draw the chart: %w", err)
+	}
+	var text bytes.Buffer
+	if _, err := drawn.WriteTo(&text); err != nil {
+		return fmt.Errorf("draw the chart: %w", err)
+	}
+	const face = "font-family:Liberation Sans"
+	readable := bytes.ReplaceAll(text.Bytes(), []byte(face), []byte(face+",Arial,Helvetica,sans-serif"))
+	if err := os.WriteFile(file, readable, 0o644); err != nil {
 		return fmt.Errorf("draw the chart: %w", err)
 	}
 	return nil

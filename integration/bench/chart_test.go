@@ -16,7 +16,7 @@ func TestChartNamesEveryBarAndItsFigure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"nginx", "Outrider", "20.0", "16.5", "CPU"} {
+	for _, part := range []string{"nginx", "Outrider", "20.0", "16.5", "CPU", "sans-serif"} {
 		if !strings.Contains(string(text), part) {
 			t.Errorf("the chart lacks %q", part)
 		}

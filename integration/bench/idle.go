@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -32,7 +33,7 @@ func (b *bench) crowd(ctx context.Context, p *proxy) (measurement, error) {
 	var open []net.Conn
 	defer func() {
 		for _, c := range open {
-			c.Close()
+			_ = c.Close()
 		}
 	}()
 	for i := range count {
@@ -62,21 +63,27 @@ func (b *bench) visit(address string, source net.IP) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, address); err != nil {
-		c.Close()
-		return nil, err
+	if err := askOnce(c, address); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// askOnce sends a request and reads its answer.
+func askOnce(c net.Conn, host string) error {
+	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, host); err != nil {
+		return err
 	}
 	response, err := http.ReadResponse(bufio.NewReaderSize(c, 512), nil)
 	if err != nil {
-		c.Close()
-		return nil, err
+		return err
 	}
 	defer response.Body.Close()
-	if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != http.StatusOK {
-		c.Close()
-		return nil, fmt.Errorf("answered %s, %w", response.Status, err)
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("it answers %s", response.Status)
 	}
-	return c, nil
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
 }
 
 // crowdSize is how many connections this program, and a proxy that it starts, may hold.
