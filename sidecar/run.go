@@ -35,6 +35,7 @@ func run(ctx context.Context, from *source) error {
 		return err
 	}
 	log := newLogger(c.Log)
+	keepBelowLimit(log)
 	token, publish, err := newAdminToken(c.Admin)
 	if err != nil {
 		return err
