@@ -36,6 +36,7 @@ func allowed() map[string][]string {
 		"outrider/scripts":           {},
 		"outrider/gossip":            {"github.com/hashicorp/memberlist"},
 
+		"outrider/integration/wire":               {},
 		"outrider/integration/bench":              {},
 		"outrider/integration/bench/reverseproxy": {},
 	}

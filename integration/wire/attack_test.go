@@ -1,0 +1,195 @@
+//go:build linux
+
+package wire_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+const getRoot = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+func backend(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+func ok(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }
+
+// descriptors fails where the machine does not let enough of them be opened.
+func many(t *testing.T, sc *sidecar, n int, say string) []net.Conn {
+	t.Helper()
+	all := make([]net.Conn, n)
+	for i := range all {
+		all[i] = dial(t, sc.addr, i)
+		if _, err := io.WriteString(all[i], say); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "all of them", func() bool { return sc.files() >= n })
+	return all
+}
+
+func TestTenThousandSlowHeadsTakeLittleMemoryAndGet408(t *testing.T) {
+	const clients = 9000 // and as many descriptors here, below the usual hard limit
+	sc := start(t, backend(t, ok), setup{limits: "head_timeout: 8s"})
+	idle := sc.rss()
+	o := attacked(t, sc, func() {
+		for _, c := range many(t, sc, clients, "GET / HTTP/1.1\r\nHost: a\r\nX") {
+			c.SetReadDeadline(time.Now().Add(20 * time.Second))
+			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil || resp.StatusCode != http.StatusRequestTimeout {
+				t.Fatalf("got %v, %v", resp, err)
+			}
+			c.Close()
+		}
+	})
+	if grown := o.peak - idle; grown > 120 {
+		t.Errorf("%d slow heads took %d MiB", clients, grown)
+	}
+}
+
+func TestClientsThatNeverReadTakeBoundedMemory(t *testing.T) {
+	const clients = 200
+	sc := start(t, backend(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			ok(w, r)
+			return
+		}
+		for range 160 {
+			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+				return
+			}
+		}
+	}), setup{})
+	idle := sc.rss()
+	o := attacked(t, sc, func() {
+		all := many(t, sc, clients, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+		until(t, "the backends", func() bool { return sc.files() >= 2*clients })
+		for _, c := range all {
+			c.Close()
+		}
+	})
+	if grown := o.peak - idle; grown > 60 {
+		t.Errorf("%d of them took %d MiB", clients, grown)
+	}
+}
+
+func TestAHundredThousandPipelinedRequestsAreAnsweredInTurn(t *testing.T) {
+	const requests = 100_000
+	sc := start(t, backend(t, ok), setup{})
+	o := attacked(t, sc, func() {
+		c := dial(t, sc.addr, 0)
+		go io.WriteString(c, strings.Repeat(getRoot, requests))
+		in := bufio.NewReader(c)
+		for i := range requests {
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil || resp.StatusCode != http.StatusOK {
+				t.Fatalf("answer %d: %v, %v", i, resp, err)
+			}
+			io.Copy(io.Discard, resp.Body)
+		}
+		c.Close()
+	})
+	if o.peak > 80 {
+		t.Errorf("it took %d MiB", o.peak)
+	}
+}
+
+func TestAFloodOfFieldsIsRefused(t *testing.T) {
+	sc := start(t, backend(t, ok), setup{})
+	o := attacked(t, sc, func() {
+		for i := range 50 {
+			c := dial(t, sc.addr, i)
+			go func() {
+				io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n")
+				line := strings.Repeat("X: y\r\n", 10_000)
+				for range 1100 { // 64 MB, if it is let
+					if _, err := io.WriteString(c, line); err != nil {
+						return
+					}
+				}
+			}()
+			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil || resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+				t.Fatalf("got %v, %v", resp, err)
+			}
+			c.Close()
+		}
+	})
+	if o.peak > 80 {
+		t.Errorf("it took %d MiB", o.peak)
+	}
+}
+
+func TestAStormOfResetsLeavesNothingBehind(t *testing.T) {
+	sc := start(t, backend(t, ok), setup{})
+	attacked(t, sc, func() {
+		for i := range 5000 {
+			c := dial(t, sc.addr, i)
+			io.WriteString(c, getRoot[:(i*7)%len(getRoot)+1])
+			c.(*net.TCPConn).SetLinger(0)
+			c.Close()
+		}
+	})
+}
+
+func TestFiftyThousandShortConnectionsAreServed(t *testing.T) {
+	const connections, workers = 50_000, 8
+	sc := start(t, backend(t, ok), setup{})
+	attacked(t, sc, func() {
+		failed := make(chan error, workers)
+		for w := range workers {
+			go func() { failed <- churn(sc.addr, w, connections/workers) }()
+		}
+		for range workers {
+			if err := <-failed; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func churn(addr string, w, n int) error {
+	from := &net.TCPAddr{IP: net.IPv4(127, 0, 2, byte(1+w))}
+	for range n {
+		c, err := (&net.Dialer{LocalAddr: from}).Dial("tcp", addr)
+		if err != nil {
+			return err
+		}
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		text, err := io.ReadAll(c)
+		c.Close()
+		if err != nil || !strings.HasPrefix(string(text), "HTTP/1.1 200 ") {
+			return &net.OpError{Op: "exchange", Err: net.UnknownNetworkError(string(text))}
+		}
+	}
+	return nil
+}
+
+func TestWithoutDescriptorsItWaitsAndServesAgain(t *testing.T) {
+	sc := start(t, backend(t, ok), setup{files: 64})
+	held := make([]net.Conn, 100) // the last ones wait in the backlog
+	for i := range held {
+		held[i] = dial(t, sc.addr, i)
+	}
+	until(t, "a warning", func() bool { return strings.Contains(sc.log.String(), "can not accept connections") })
+	for _, c := range held {
+		c.Close()
+	}
+	until(t, "service", func() bool { return sc.get("/") == nil })
+	if n := strings.Count(sc.log.String(), "can not accept connections"); n > 2 {
+		t.Errorf("it said so %d times", n)
+	}
+	if strings.Contains(sc.log.String(), " out: ") {
+		t.Errorf("our own shortage is held against a backend:\n%s", sc.log)
+	}
+}

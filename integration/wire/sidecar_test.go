@@ -1,0 +1,232 @@
+//go:build linux
+
+package wire_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "wire")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "outrider")
+	build := exec.Command("go", "build", "-o", binary, "../../sidecar")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the sidecar: %v\n%s", err, text)
+		return 1
+	}
+	return m.Run()
+}
+
+// sidecar is the real program, beside a backend that runs in the test.
+type sidecar struct {
+	t    *testing.T
+	addr string
+	pid  int
+	log  *lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// setup is what differs between the sidecars of the tests.
+type setup struct {
+	limits string // YAML, inside limits: {}
+	files  int    // RLIMIT_NOFILE; 0: the machine's
+}
+
+func start(t *testing.T, backend string, s setup) *sidecar {
+	t.Helper()
+	sc := &sidecar{t: t, addr: freeAddress(t), log: &lockedBuffer{}}
+	file := filepath.Join(t.TempDir(), "outrider.yaml")
+	text := fmt.Sprintf(`
+listen: %q
+status: { listen: "" }
+admin: { listen: "" }
+limits: { %s }
+log: { access: { mode: "off" } }
+clusters:
+  two: { backends: [%q], check: { type: off } }
+`, sc.addr, s.limits, backend)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(binary, "run", "-c", file)
+	if s.files > 0 {
+		command = exec.Command("sh", "-c", fmt.Sprintf("ulimit -n %d; exec %s run -c %s", s.files, binary, file))
+	}
+	command.Stdout, command.Stderr = sc.log, sc.log
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	sc.pid = command.Process.Pid
+	t.Cleanup(func() {
+		_ = command.Process.Signal(syscall.SIGTERM)
+		end := time.AfterFunc(20*time.Second, func() { _ = command.Process.Kill() })
+		defer end.Stop()
+		if err := command.Wait(); err != nil {
+			t.Errorf("the sidecar ended with %v:\n%s", err, sc.log)
+		}
+		if strings.Contains(sc.log.String(), "panic") {
+			t.Errorf("the sidecar panicked:\n%s", sc.log)
+		}
+	})
+	until(t, "the sidecar to serve", func() bool { return sc.get("/") == nil })
+	return sc
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// get is one request on a connection of its own.
+func (sc *sidecar) get(path string) error {
+	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get("http://" + sc.addr + path)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("got %s", resp.Status)
+	}
+	return nil
+}
+
+// rss is the process's memory in MiB.
+func (sc *sidecar) rss() int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", sc.pid))
+	if err != nil {
+		sc.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, found := strings.CutPrefix(line, "VmRSS:"); found {
+			n, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return n >> 10
+		}
+	}
+	sc.t.Fatal("no VmRSS")
+	return 0
+}
+
+// files is the number of descriptors that are open.
+func (sc *sidecar) files() int {
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", sc.pid))
+	if err != nil {
+		sc.t.Fatal(err)
+	}
+	return len(entries)
+}
+
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(40 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// others is a client that behaves, beside an attack: it asks all the time, and
+// every answer counts.
+type others struct {
+	stop, done chan struct{}
+	count      int
+	failed     error
+	worst      time.Duration
+	peak       int // MiB
+}
+
+func (sc *sidecar) others() *others {
+	o := &others{stop: make(chan struct{}), done: make(chan struct{})}
+	go func() {
+		defer close(o.done)
+		for {
+			select {
+			case <-o.stop:
+				return
+			default:
+			}
+			began := time.Now()
+			if err := sc.get("/"); err != nil && o.failed == nil {
+				o.failed = err
+			}
+			o.count++
+			o.worst = max(o.worst, time.Since(began))
+			o.peak = max(o.peak, sc.rss())
+		}
+	}()
+	return o
+}
+
+// attacked runs an attack, and checks that the others are served meanwhile and
+// that descriptors return.
+func attacked(t *testing.T, sc *sidecar, attack func()) *others {
+	t.Helper()
+	files, idle := sc.files(), sc.rss()
+	o := sc.others()
+	attack()
+	close(o.stop)
+	<-o.done
+	if o.failed != nil || o.count == 0 {
+		t.Errorf("the others: %d requests, %v", o.count, o.failed)
+	}
+	until(t, "the descriptors to return", func() bool { return sc.files() <= files+4 })
+	if err := sc.get("/"); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	t.Logf("| %s | %d | %d ms | %d | %d | %d |", t.Name(), o.count, o.worst.Milliseconds(), idle, o.peak, sc.rss())
+	return o
+}
+
+// dial connects from one of several addresses, so that ports do not run out.
+func dial(t *testing.T, addr string, i int) net.Conn {
+	t.Helper()
+	from := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%8))}
+	c, err := (&net.Dialer{LocalAddr: from, Timeout: 20 * time.Second}).Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
