@@ -18,8 +18,8 @@ import (
 const collectBelow = 85 // percent
 
 // keepBelowLimit tells the garbage collector about the container's memory limit,
-// which the runtime does not ask for by itself. The result is the limit in
-// bytes, 0 without one. GOMEMLIMIT in the environment has the last word.
+// which the runtime does not ask for by itself. The result is the memory there
+// is, in bytes: the limit, else the machine's; 0 when nobody tells. GOMEMLIMIT in the environment has the last word.
 func keepBelowLimit(log logrus.FieldLogger) int64 {
 	limit := memoryLimit(os.DirFS("/"))
 	switch goal := os.Getenv("GOMEMLIMIT"); {
@@ -29,7 +29,26 @@ func keepBelowLimit(log logrus.FieldLogger) int64 {
 		debug.SetMemoryLimit(limit / 100 * collectBelow)
 		log.WithFields(logrus.Fields{"limit": limit, "goal": limit / 100 * collectBelow}).Info("memory is kept below the container's limit")
 	}
+	if limit == 0 {
+		return machineMemory(os.DirFS("/"))
+	}
 	return limit
+}
+
+// machineMemory is the machine's memory in bytes (Linux, proc_meminfo(5)); 0
+// where it is not told.
+func machineMemory(root fs.FS) int64 {
+	text, err := fs.ReadFile(root, "proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, found := strings.CutPrefix(line, "MemTotal:"); found {
+			n, _ := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			return n << 10
+		}
+	}
+	return 0
 }
 
 // memoryLimit is the least of the memory limits of our control group and those

@@ -35,14 +35,14 @@ func run(ctx context.Context, from *source) error {
 		return err
 	}
 	log := newLogger(c.Log)
-	keepBelowLimit(log)
+	memory := keepBelowLimit(log)
 	token, publish, err := newAdminToken(c.Admin)
 	if err != nil {
 		return err
 	}
 	a, err := app.New(c, app.Options{
 		Log: log, Version: version(), Load: from.load, Token: token, OnOpen: publish, OnDone: app.LogRequests(log),
-		Stdout: os.Stdout, StdoutIsTerminal: isTerminal(os.Stdout),
+		Memory: memory, Stdout: os.Stdout, StdoutIsTerminal: isTerminal(os.Stdout),
 	})
 	if err != nil {
 		return err

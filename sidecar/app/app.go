@@ -34,6 +34,9 @@ type Options struct {
 	// Stdout is where the access log goes that has no file; nil discards it.
 	Stdout           io.Writer
 	StdoutIsTerminal bool
+	// Memory is how many bytes of memory there are; 0: not known, and requests
+	// may take what they need unless limits.buffers says otherwise.
+	Memory int64
 	// OnDone is told of each exchange; optional. See proxy.Options.
 	OnDone func(*proxy.Summary)
 	// OnChange is told of each change of a backend's health; optional.
@@ -98,7 +101,7 @@ func New(c *config.Config, o Options) (*App, error) {
 	a.proxy = proxy.New(proxy.Options{
 		Name:                 processName(c.Name),
 		Log:                  o.Log,
-		Limits:               proxyLimits(c.Limits),
+		Limits:               proxyLimits(c.Limits, o.Memory),
 		Trusted:              c.TrustedProxies,
 		RefuseAmbiguousPaths: c.AmbiguousPaths == config.AmbiguousPathsRefuse,
 		OnFailure:            a.backendFailed,
@@ -346,8 +349,14 @@ func processName(name string) string {
 	return fmt.Sprintf("outrider-%s-%04x", token, rand.Uint32()&0xffff)
 }
 
-func proxyLimits(l config.Limits) proxy.Limits {
+// proxyLimits are the limits where so much memory is available.
+func proxyLimits(l config.Limits, memory int64) proxy.Limits {
+	buffers := l.Buffers
+	if buffers == 0 {
+		buffers = memory / 4
+	}
 	return proxy.Limits{
+		Memory:      buffers,
 		Connections: l.Connections, Head: int(l.Head), Fields: l.Fields,
 		HeadTimeout: l.HeadTimeout, ClientIdle: l.ClientIdle, HalfClose: l.HalfClose,
 	}

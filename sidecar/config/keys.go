@@ -163,7 +163,9 @@ func tlsKeys(t *TLS) section {
 func limits(l *Limits) section {
 	return section{keys: []key{
 		{name: "connections", value: number(&l.Connections, 1, 10_000_000), def: "20000",
-			doc: "Client connections at once."},
+			doc: "Client connections at once; more are answered 503."},
+		{name: "buffers", value: sizeOrAuto(&l.Buffers, 1<<20, 1<<40), def: "auto",
+			doc: "Memory that requests under way may take together; beyond it new ones wait for head_timeout at most, then are answered 503. auto: a quarter of the container's memory limit, or of the machine's memory."},
 		{name: "head", value: size(&l.Head, 1<<10, 16<<20), def: "64KiB",
 			doc: "Size of a request's head; larger ones are answered 431."},
 		{name: "fields", value: number(&l.Fields, 1, 10_000), def: "128",

@@ -236,6 +236,22 @@ func size(into *int64, low, high int64) value {
 		}}
 }
 
+// sizeOrAuto is a size, or auto, which is stored as 0.
+func sizeOrAuto(into *int64, low, high int64) value {
+	inner := size(into, low, high).(scalar[int64])
+	parse := inner.parse
+	inner.kind = "auto, or " + inner.kind
+	inner.want = "auto or a size such as 64MiB"
+	inner.form = schema{"anyOf": []schema{{"const": "auto"}, inner.form}}
+	inner.parse = func(s string) (int64, error) {
+		if s == "auto" {
+			return 0, nil
+		}
+		return parse(s)
+	}
+	return inner
+}
+
 var sizeForm = regexp.MustCompile(`^([0-9]{1,9})([A-Za-z]+)$`)
 
 func parseSize(s string) (int64, error) {

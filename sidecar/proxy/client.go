@@ -20,6 +20,7 @@ type client struct {
 	addr     netip.Addr
 	ip       string // addr as text
 	trusted  bool
+	headBy   time.Duration // when the head that has begun must be whole, of the loop's clock; 0: none has
 }
 
 func (s *Server) newClient(conn *stream.Conn, l *Listener) *client {
@@ -39,13 +40,31 @@ func (s *Server) trusts(addr netip.Addr) bool {
 }
 
 // Idle implements stream.Handler.
-func (c *client) Idle() time.Duration { return c.server.options.Limits.ClientIdle }
+func (c *client) Idle() time.Duration {
+	if c.headBy != 0 {
+		return max(0, c.headBy-c.server.loop.Now())
+	}
+	return c.server.options.Limits.ClientIdle
+}
+
+// headDeadline is when the head that begins, or has begun, must be whole.
+func (c *client) headDeadline() time.Duration {
+	if c.headBy == 0 {
+		c.headBy = c.server.loop.Now() + c.server.options.Limits.HeadTimeout
+	}
+	return c.headBy
+}
 
 // Gone implements stream.Handler.
 func (c *client) Gone() { c.server.clients.Add(-1) }
 
 // Serve implements stream.Handler: it carries out one exchange.
 func (c *client) Serve() stream.Next {
+	if c.conn.Late() {
+		c.server.overloaded(c.conn)
+		c.Gone()
+		return stream.Done
+	}
 	return c.carryOut(c.server.begin(c), (*exchange).run)
 }
 

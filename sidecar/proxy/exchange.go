@@ -68,12 +68,16 @@ const (
 	cut                    // closed so that the client sees that something is missing
 	vanished               // closed: nobody is there
 	silent                 // closed: there was no request
+	unread                 // given up until more of the head has come
 )
 
 // run is the life of a request. It reports false when another task goes on with
 // it: then nothing of the exchange may be touched any more.
 func (x *exchange) run() bool {
-	if err := x.readHead(); err != nil {
+	if err := x.readHead(); err == errHeadUnfinished { //nolint:errorlint // never wrapped
+		x.ending = unread
+		return true
+	} else if err != nil {
 		x.fail(err)
 		x.account()
 		return true
@@ -114,9 +118,17 @@ func (x *exchange) carryOutDecision() error {
 // errNoRequest is a connection that ended between requests: nothing is wrong.
 var errNoRequest = errors.New("the client has no further request")
 
+// errHeadUnfinished is a head that comes so slowly that the exchange is given up
+// until there is more: the next one begins with all that has come.
+var errHeadUnfinished = errors.New("the head is not whole yet")
+
+// headPatience is how long an exchange waits for more of a head: it holds far
+// more memory than the head.
+const headPatience = 100 * time.Millisecond
+
 func (x *exchange) readHead() error {
 	limits := x.server.options.Limits
-	deadline := x.server.loop.Now() + limits.HeadTimeout
+	deadline := x.client.headDeadline()
 	for {
 		done, err := x.req.Parse(x.conn.Bytes(), limits.head())
 		if err != nil {
@@ -124,10 +136,11 @@ func (x *exchange) readHead() error {
 		}
 		if done {
 			x.progress.received += int64(x.req.Size)
+			x.client.headBy = 0
 			x.head, x.headBuf = x.conn.Detach(x.req.Size)
 			return x.admit()
 		}
-		x.conn.SetReadLimit(deadline - x.server.loop.Now())
+		x.conn.SetReadLimit(min(deadline-x.server.loop.Now(), headPatience))
 		if err := x.conn.Fill(stream.SmallBuffer, nil); err != nil {
 			return x.noHead(err)
 		}
@@ -140,6 +153,8 @@ func (x *exchange) noHead(err error) error {
 	none := strings.HasPrefix("\r\n", string(x.conn.Bytes()))
 	late := err == stream.ErrTimeout //nolint:errorlint // never wrapped
 	switch {
+	case late && x.server.loop.Now() < x.client.headBy:
+		return errHeadUnfinished
 	case none && (late || errors.Is(err, io.EOF)):
 		return errNoRequest
 	case late:
@@ -220,6 +235,8 @@ func (s *Server) finish(x *exchange) stream.Next {
 		linger(c.conn)
 	case cut:
 		c.conn.Abort()
+	case unread:
+		return stream.More
 	default:
 		c.conn.Close()
 	}

@@ -57,6 +57,7 @@ type Options struct {
 // Limits bound what clients can ask of a Server.
 type Limits struct {
 	Connections int           // client connections at a time; more are answered 503
+	Memory      int64         // bytes that all exchanges may take; beyond it new ones wait for HeadTimeout at most, then are answered 503. 0: no bounds
 	Head        int           // bytes of a head
 	Fields      int           // fields of a head
 	HeadTimeout time.Duration // for a whole head, from its first byte
@@ -97,6 +98,7 @@ func New(o Options) *Server {
 		options: o, loop: o.Loop, guard: newGuard(),
 		warnings: warning.New(o.Log), strangers: warning.New(o.Log), born: time.Now(),
 	}
+	s.loop.Bound(o.Limits.Memory, o.Limits.HeadTimeout)
 	s.refreshDate()
 	return s
 }
@@ -207,6 +209,21 @@ func (s *Server) turnAway(conn *stream.Conn) {
 		Detail: "too many connections (limits.connections)",
 	}
 	s.warnings.Warn("limits.connections", logrus.Fields{"limit": s.options.Limits.Connections}, fault.Detail)
+	s.dismiss(conn, fault)
+}
+
+// overloaded answers a request that there was no memory for.
+func (s *Server) overloaded(conn *stream.Conn) {
+	fault := &Fault{
+		Status: http.StatusServiceUnavailable, Type: "proxy_internal_response", RetryAfter: true,
+		Detail: "too many requests at once (limits.buffers)",
+	}
+	s.warnings.Warn("limits.buffers", logrus.Fields{"limit": s.options.Limits.Memory, "waiting": s.loop.Waiting()}, fault.Detail)
+	s.dismiss(conn, fault)
+}
+
+// dismiss answers a client without a look at what it wants, and closes.
+func (s *Server) dismiss(conn *stream.Conn, fault *Fault) {
 	conn.SetWriteLimit(time.Second)
 	_ = conn.Write(s.appendFault(nil, fault, true))
 	linger(conn)

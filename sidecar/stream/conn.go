@@ -71,6 +71,8 @@ type Conn struct {
 	slot    int32 // in the loop's list; -1: closed
 	stopped atomic.Bool
 	turn    atomic.Uint32 // see turn.go
+	hungry  bool          // the handler wants more than what is in buf
+	late    bool          // the turn has waited for room for too long
 	handler Handler
 
 	buf  *Buffer // lent while there are unread bytes, which are buf.B[r:w]
@@ -193,6 +195,27 @@ func (c *Conn) ReleaseBuffer() {
 		c.dropBuffer()
 	}
 }
+
+// shrink gives the buffer back, or takes a smaller one for the few bytes that it
+// holds: they may stay for long.
+func (c *Conn) shrink() {
+	rest := c.Bytes()
+	if len(rest) == 0 {
+		c.dropBuffer()
+		return
+	}
+	if len(rest) > TinyBuffer || len(c.buf.B) == TinyBuffer {
+		return
+	}
+	tiny := c.loop.buffers.Lend(len(rest))
+	n := copy(tiny.B, rest)
+	c.buf.Release()
+	c.buf, c.r, c.w = tiny, 0, n
+}
+
+// Late tells whether the turn that begins had to wait so long for room
+// (Loop.Bound) that it is to be turned away.
+func (c *Conn) Late() bool { return c.late }
 
 // Write writes all of p.
 func (c *Conn) Write(p []byte) error { return c.transport.write(p) }

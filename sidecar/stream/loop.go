@@ -18,6 +18,7 @@ const tickMillis = int64(Tick / time.Millisecond)
 type Loop struct {
 	buffers Buffers
 	pipes   pipes
+	room    room
 	now     atomic.Int64 // milliseconds since the start, as of the last tick
 	start   time.Time
 	poller  *poller
@@ -53,6 +54,7 @@ func NewLoop() *Loop {
 // does on systems without a poller of ours.
 func NewNetLoop() *Loop {
 	l := &Loop{start: time.Now(), wake: make(chan struct{}, 1)}
+	l.room.loop = l
 	l.life, l.end = context.WithCancel(context.Background())
 	return l
 }
@@ -112,6 +114,7 @@ func (l *Loop) sweep(now int64) bool {
 		c.tick(now)
 	}
 	l.swept = from
+	l.room.sweep(now)
 	return len(l.conns) > 0
 }
 
@@ -171,6 +174,7 @@ func (l *Loop) StopIdle() {
 func (l *Loop) StopAll() {
 	l.ended.Store(true)
 	l.end()
+	l.room.open()
 	l.each((*Conn).Stop)
 }
 
@@ -193,5 +197,5 @@ func (l *Loop) each(f func(*Conn)) {
 // Go runs f on a task that Busy counts.
 func (l *Loop) Go(f func()) { l.workers.run(f) }
 
-// Busy is the number of tasks under way.
-func (l *Loop) Busy() int { return int(l.workers.busy.Load()) }
+// Busy is the number of tasks under way, and of turns that wait for room.
+func (l *Loop) Busy() int { return int(l.workers.busy.Load() + l.room.waits.Load()) }

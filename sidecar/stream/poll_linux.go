@@ -205,7 +205,7 @@ func (t *polled) wakeRead() {
 	case t.flags.And(^readWaits)&readWaits != 0:
 		t.readToken <- struct{}{}
 	case t.turn.CompareAndSwap(turnClient, turnTask), t.turn.CompareAndSwap(turnEnding, turnTask):
-		t.loop.workers.serve(&t.Conn)
+		t.loop.room.enter(&t.Conn)
 	}
 }
 

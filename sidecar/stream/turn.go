@@ -20,6 +20,7 @@ type Next uint8
 const (
 	Done Next = iota // the handler has ended it, or another task goes on with it
 	Keep             // it is idle: Serve is called again when there are bytes
+	More             // what is there is not enough: Serve is called again when there are more bytes, or none will come
 )
 
 // Whose turn it is on a connection. Only the one whose turn it is touches the
@@ -46,7 +47,7 @@ func (l *Loop) Start(c *Conn, h Handler) {
 // stuck one has to return Done, whenever it does.
 func (c *Conn) Resume(turn func() Next) {
 	c.loop.Go(func() {
-		if turn() == Keep && c.nextTurn() {
+		if turn() != Done && c.nextTurn() {
 			c.turns()
 		}
 	})
@@ -56,14 +57,18 @@ func (c *Conn) Resume(turn func() Next) {
 func (c *Conn) turns() {
 	for {
 		next := Keep
-		if len(c.Bytes()) == 0 {
+		if c.hungry || len(c.Bytes()) == 0 {
 			next = c.greet()
 		}
 		if next == Keep && len(c.Bytes()) > 0 {
 			c.turn.Store(turnTask)
 			next = c.handler.Serve()
 		}
-		if next == Done || !c.nextTurn() {
+		if next == Done {
+			return // it may be somebody else's by now
+		}
+		c.hungry = next == More && c.end == nil
+		if !c.nextTurn() {
 			return
 		}
 	}
@@ -76,6 +81,9 @@ func (c *Conn) greet() Next {
 	case nil, errNotYet:
 		return Keep
 	}
+	if len(c.Bytes()) > 0 {
+		return Keep // the handler knows what it means that no more comes
+	}
 	c.Close()
 	c.handler.Gone()
 	return Done
@@ -84,10 +92,10 @@ func (c *Conn) greet() Next {
 // nextTurn makes the connection ready to wait for the client. False: another
 // task will go on with it.
 func (c *Conn) nextTurn() bool {
-	if len(c.Bytes()) > 0 {
+	if len(c.Bytes()) > 0 && !c.hungry {
 		return true
 	}
-	c.ReleaseBuffer()
+	c.shrink()
 	c.SetReadLimit(c.handler.Idle())
 	return !c.transport.idle()
 }

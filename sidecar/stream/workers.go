@@ -46,6 +46,7 @@ func (w *worker) work(ws *workers) {
 	for t := range w.next {
 		if t.conn != nil {
 			t.conn.turns()
+			t.conn.loop.room.leave()
 		} else {
 			t.f()
 		}

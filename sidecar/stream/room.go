@@ -1,0 +1,119 @@
+package stream
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// turnCost is about what a turn takes besides lent buffers: its stack, its
+// handler's memory, the other connection.
+const turnCost = 24 << 10
+
+// leastTurns go on at a time however little memory there is.
+const leastTurns = 16
+
+// latePerTick bounds how many turns are turned away at once: that takes memory
+// too.
+const latePerTick = 64
+
+// room bounds the memory that the turns of clients take together. A turn that
+// finds none waits in order, without a task or a buffer, and goes on when another
+// one ends. What runs is never stopped. The zero value has no bounds.
+type room struct {
+	loop     *Loop
+	bytes    int64 // 0: no bounds
+	patience int64 // milliseconds
+
+	turns, waits atomic.Int64
+
+	mu    sync.Mutex // guards queue
+	queue []waiting  // oldest first
+}
+
+// waiting is a connection whose turn waits for room, since a time on the loop's clock.
+type waiting struct {
+	conn  *Conn
+	since int64
+}
+
+// Bound lets clients' turns take about so many bytes of memory together. One that
+// has waited for longer than patience begins as Late. Call it before Run.
+func (l *Loop) Bound(bytes int64, patience time.Duration) {
+	l.room.bytes, l.room.patience = bytes, millis(patience)
+}
+
+// Waiting is the number of turns that wait for room.
+func (l *Loop) Waiting() int { return int(l.room.waits.Load()) }
+
+// enter begins a turn, or lets it wait.
+func (r *room) enter(c *Conn) {
+	if r.bytes == 0 || r.waits.Load() == 0 && r.has() {
+		r.begin(c)
+		return
+	}
+	r.mu.Lock()
+	r.queue = append(r.queue, waiting{c, r.loop.now.Load()})
+	r.waits.Add(1)
+	r.mu.Unlock()
+	r.admit() // the last turn may have ended meanwhile
+}
+
+func (r *room) begin(c *Conn) {
+	r.turns.Add(1)
+	r.loop.workers.serve(c)
+}
+
+func (r *room) has() bool {
+	turns := r.turns.Load()
+	return turns < leastTurns || turns*turnCost+r.loop.buffers.Lent() < r.bytes || r.loop.ended.Load()
+}
+
+// leave ends a turn.
+func (r *room) leave() {
+	r.turns.Add(-1)
+	if r.waits.Load() > 0 {
+		r.admit()
+	}
+}
+
+// admit begins the turns that there is room for.
+func (r *room) admit() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.queue) > 0 && r.has() {
+		r.begin(r.next())
+	}
+}
+
+// next takes the oldest out of the queue. Called with mu held.
+func (r *room) next() *Conn {
+	c := r.queue[0].conn
+	r.queue[0] = waiting{}
+	if r.queue = r.queue[1:]; len(r.queue) == 0 {
+		r.queue = nil
+	}
+	r.waits.Add(-1)
+	return c
+}
+
+// sweep begins what has waited for too long, so that it can be turned away.
+func (r *room) sweep(now int64) {
+	if r.waits.Load() == 0 {
+		return
+	}
+	r.admit()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for range latePerTick {
+		if len(r.queue) == 0 || now-r.queue[0].since < r.patience {
+			return
+		}
+		c := r.next()
+		c.late = true
+		r.begin(c)
+	}
+}
+
+// open lets everybody in, for the end.
+func (r *room) open() { r.admit() }
