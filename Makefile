@@ -21,8 +21,9 @@ test: ## all tests, with the race detector
 test-unit: ## all tests, without the race detector: faster, and needs no C compiler
 	CGO_ENABLED=0 go test $(PACKAGES)
 
+# -count=1: the cache does not know the programs that tests build and start.
 race:
-	CGO_ENABLED=1 go test -race -timeout 15m $(PACKAGES)
+	CGO_ENABLED=1 go test -race -count=1 -timeout 15m $(PACKAGES)
 
 alloc: ## what a request allocates; the race detector would hide it
 	CGO_ENABLED=0 go test -run 'Allocat' ./sidecar/app ./sidecar/proxy
