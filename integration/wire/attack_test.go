@@ -24,7 +24,7 @@ func backend(t *testing.T, h http.HandlerFunc) string {
 
 func ok(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") }
 
-// descriptors fails where the machine does not let enough of them be opened.
+// many opens n connections that each say something.
 func many(t *testing.T, sc *sidecar, n int, say string) []net.Conn {
 	t.Helper()
 	all := make([]net.Conn, n)
@@ -38,7 +38,7 @@ func many(t *testing.T, sc *sidecar, n int, say string) []net.Conn {
 	return all
 }
 
-func TestTenThousandSlowHeadsTakeLittleMemoryAndGet408(t *testing.T) {
+func TestNineThousandSlowHeadsTakeLittleMemoryAndGet408(t *testing.T) {
 	const clients = 9000 // and as many descriptors here, below the usual hard limit
 	sc := start(t, backend(t, ok), setup{limits: "head_timeout: 8s"})
 	idle := sc.rss()
@@ -52,7 +52,7 @@ func TestTenThousandSlowHeadsTakeLittleMemoryAndGet408(t *testing.T) {
 			c.Close()
 		}
 	})
-	if grown := o.peak - idle; grown > 120 {
+	if grown := o.peak - idle; grown > 60 {
 		t.Errorf("%d slow heads took %d MiB", clients, grown)
 	}
 }
