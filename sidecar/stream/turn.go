@@ -37,7 +37,11 @@ const (
 func (l *Loop) Start(c *Conn, h Handler) {
 	c.handler = h
 	c.SetReadLimit(h.Idle())
-	if !c.transport.idle() {
+	switch {
+	case c.transport.idle():
+	case c.transport.tells():
+		l.room.enter(c) // its first bytes have come already
+	default:
 		l.Go(c.turns)
 	}
 }
