@@ -6,7 +6,7 @@ GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2
 PACKAGES      = ./...
 FUZZTIME     ?= 60s
 
-.PHONY: build demo test test-unit race alloc fuzz lint bench fmt
+.PHONY: build demo test test-unit race alloc wire fuzz lint bench fmt
 
 build: ## the command, as ./outrider
 	CGO_ENABLED=0 go build -trimpath -o outrider ./sidecar
@@ -16,14 +16,17 @@ demo: ## everything in one process, to play with
 
 test: ## all tests, with the race detector
 	@integration/needs.sh cc
-	$(MAKE) race alloc
+	$(MAKE) race alloc wire
 
 test-unit: ## all tests, without the race detector: faster, and needs no C compiler
-	CGO_ENABLED=0 go test $(PACKAGES)
+	CGO_ENABLED=0 go test $$(go list $(PACKAGES) | grep -v /integration/wire)
 
-# -count=1: the cache does not know the programs that tests build and start.
 race:
-	CGO_ENABLED=1 go test -race -count=1 -timeout 15m $(PACKAGES)
+	CGO_ENABLED=1 go test -race -timeout 15m $$(go list $(PACKAGES) | grep -v /integration/wire)
+
+# The cache does not know the program that these tests build and start.
+wire: ## the real program under attack, seen from outside; nothing else runs meanwhile
+	CGO_ENABLED=0 go test -count=1 -timeout 10m ./integration/wire
 
 alloc: ## what a request allocates; the race detector would hide it
 	CGO_ENABLED=0 go test -run 'Allocat' ./sidecar/app ./sidecar/proxy
