@@ -388,10 +388,22 @@ func exhaustDescriptors(t *testing.T) (restore func()) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
 		t.Fatal(err)
 	}
+	var taken []int // what has become free below the limit meanwhile
+	for {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+		if err != nil {
+			break
+		}
+		taken = append(taken, fd)
+	}
 	restore = func() {
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
 			t.Error(err)
 		}
+		for _, fd := range taken {
+			_ = syscall.Close(fd)
+		}
+		taken = nil
 	}
 	t.Cleanup(restore)
 	return restore
