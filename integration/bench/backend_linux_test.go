@@ -14,7 +14,7 @@ import (
 const bodyBytes = 128
 
 func TestBackendAnswersWithItsNameAndTheSizeAskedFor(t *testing.T) {
-	b := runBackend(t)
+	b := runBackend(t, 1)
 	for name, address := range map[string]string{"one": b.one, "two": b.two} {
 		c, r := dial(t, address)
 		write(t, c, "GET / HTTP/1.1\r\nHost: b\r\n\r\n")
@@ -26,7 +26,7 @@ func TestBackendAnswersWithItsNameAndTheSizeAskedFor(t *testing.T) {
 
 func TestBackendOwesAClientThatReadsLateEveryAnswer(t *testing.T) {
 	const requests = 50_000 // their answers are more than the sockets hold
-	b := runBackend(t)
+	b := runBackend(t, 1)
 	c, r := dial(t, b.one)
 	var writing sync.WaitGroup
 	writing.Go(func() { _, _ = io.WriteString(c, strings.Repeat("GET / HTTP/1.1\r\nHost: b\r\n\r\n", requests)) })
@@ -47,7 +47,7 @@ func TestBackendOwesAClientThatReadsLateEveryAnswer(t *testing.T) {
 
 func TestBackendFindsTheEndOfAHeadWhereverItIsCut(t *testing.T) {
 	const request = "GET / HTTP/1.1\r\nA: \r\n\n\r b\r\r\n\r\n"
-	b := runBackend(t)
+	b := runBackend(t, 1)
 	for cut := 1; cut < len(request); cut++ {
 		c, r := dial(t, b.two)
 		write(t, c, request[:cut])
@@ -62,7 +62,22 @@ func TestBackendFindsTheEndOfAHeadWhereverItIsCut(t *testing.T) {
 	}
 }
 
-func runBackend(t *testing.T) *backend {
+func TestBackendAnswersAnUploadAtTheEmptyLineThatEndsItsBody(t *testing.T) {
+	b := runBackend(t, 2)
+	c, r := dial(t, b.one)
+	for sent := range 3 {
+		write(t, c, "POST / HTTP/1.1\r\nHost: b\r\nContent-Length: 14\r\n\r\n..........")
+		if got, err := b.settled(t.Context()); err != nil || got.one != sent {
+			t.Fatalf("counted %+v before the end of the body, %v", got, err)
+		}
+		write(t, c, "\r\n\r\n")
+		if got := readBody(t, r); got != b.body("one") {
+			t.Fatalf("answered %q", got)
+		}
+	}
+}
+
+func runBackend(t *testing.T, emptyLines int) *backend {
 	t.Helper()
 	shop, err := newWorkshop(t.Context(), t.TempDir())
 	if err != nil {
@@ -76,7 +91,7 @@ func runBackend(t *testing.T) *backend {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := startBackend(program, bodyBytes, 1, cores)
+	b, err := startBackend(program, bodyBytes, emptyLines, cores)
 	if err != nil {
 		t.Fatal(err)
 	}
