@@ -15,7 +15,7 @@ demo: ## everything in one process, to play with
 	go run ./sidecar demo
 
 test: ## all tests, with the race detector
-	@integration/needs.sh cc
+	@integration/needs.sh cc slowhttptest
 	$(MAKE) race alloc wire
 
 test-unit: ## all tests, without the race detector: faster, and needs no C compiler
