@@ -232,7 +232,7 @@ func (s *Server) finish(x *exchange) stream.Next {
 		c.conn.ReleaseBuffer()
 		return stream.Keep
 	case loiter:
-		linger(c.conn)
+		s.linger(c.conn)
 	case cut:
 		c.conn.Abort()
 	case unread:

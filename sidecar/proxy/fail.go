@@ -114,24 +114,27 @@ func appendQuoted(dst []byte, s string) []byte {
 }
 
 // loiterFor and loiterBytes bound how long a client may go on sending after it
-// was answered.
+// was answered, maxLoiterers how many may at a time: a crowd that is turned away
+// must not take more memory than one that is served.
 const (
-	loiterFor   = 2 * time.Second
-	loiterBytes = 1 << 20
+	loiterFor    = 2 * time.Second
+	loiterBytes  = 1 << 20
+	maxLoiterers = 256
 )
 
 // linger closes a connection on which the client may still be sending: closing
 // it at once would reset it, and the client might never read our answer.
-func linger(c *stream.Conn) {
+func (s *Server) linger(c *stream.Conn) {
 	defer c.Close()
-	if c.CloseWrite() != nil {
+	defer s.loiterers.Add(-1)
+	if s.loiterers.Add(1) > maxLoiterers || c.CloseWrite() != nil {
 		return
 	}
 	deadline := c.Loop().Now() + loiterFor
 	for passed := len(c.Bytes()); passed < loiterBytes && c.Loop().Now() < deadline; {
 		c.Advance(len(c.Bytes()))
 		c.SetReadLimit(deadline - c.Loop().Now())
-		if c.Fill(stream.BodyBuffer, nil) != nil {
+		if c.Fill(stream.SmallBuffer, nil) != nil {
 			return
 		}
 		passed += len(c.Bytes())

@@ -82,11 +82,12 @@ type Server struct {
 	accepting sync.Mutex // guards doors
 	doors     []stream.Listener
 
-	clients  atomic.Int64
-	active   atomic.Int64 // exchanges and tunnels under way
-	draining atomic.Bool
-	panics   atomic.Uint64
-	counts   counts
+	clients   atomic.Int64
+	loiterers atomic.Int64 // answered clients that may still be sending
+	active    atomic.Int64 // exchanges and tunnels under way
+	draining  atomic.Bool
+	panics    atomic.Uint64
+	counts    counts
 }
 
 // New wires a Server.
@@ -226,7 +227,7 @@ func (s *Server) overloaded(conn *stream.Conn) {
 func (s *Server) dismiss(conn *stream.Conn, fault *Fault) {
 	conn.SetWriteLimit(time.Second)
 	_ = conn.Write(s.appendFault(nil, fault, true))
-	linger(conn)
+	s.linger(conn)
 }
 
 // Shutdown ends the Server gracefully: idle connections now, the others when
