@@ -25,7 +25,7 @@ func TestTheAttacksOfSlowhttptestAreWithstood(t *testing.T) {
 		"ranges":      "-R -a 1 -b 3000 -t HEAD",
 	} {
 		t.Run(name, func(t *testing.T) {
-			sc := start(t, backend(t, func(w http.ResponseWriter, r *http.Request) {
+			sc := start(t, backend(t, func(w http.ResponseWriter, _ *http.Request) {
 				_, _ = w.Write(make([]byte, 256<<10))
 			}), setup{limits: "head_timeout: 3s"})
 			o := attacked(t, sc, func() {
