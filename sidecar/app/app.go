@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -209,6 +210,9 @@ func (a *App) listen() error {
 		ln, err := a.options.Listen(l.address)
 		if err != nil {
 			return fmt.Errorf("listener %s can not use %s: %w; choose another address in `listen`, or end what uses it", l.proxy.Name, l.address, err)
+		}
+		if err := setBacklog(ln, a.active.Load().config.Limits.Backlog); err != nil {
+			return errors.Join(fmt.Errorf("listener %s: limits.backlog: %w", l.proxy.Name, err), ln.Close())
 		}
 		l.net = ln
 	}

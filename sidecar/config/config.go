@@ -230,6 +230,7 @@ const (
 // Limits protect the sidecar from its clients.
 type Limits struct {
 	Connections int           // clients at once
+	Backlog     int           // connections of one listener that wait to be accepted
 	Buffers     int64         // bytes of all requests under way; 0 = a quarter of the memory there is
 	Head        int64         // bytes of a request's head
 	Fields      int           // header fields of a request

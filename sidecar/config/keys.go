@@ -164,6 +164,8 @@ func limits(l *Limits) section {
 	return section{keys: []key{
 		{name: "connections", value: number(&l.Connections, 1, 10_000_000), def: "20000",
 			doc: "Client connections at once; more are answered 503."},
+		{name: "backlog", value: number(&l.Backlog, 1, 1<<20), def: "4096",
+			doc: "Connections of one listener that may wait to be accepted; the system may allow fewer (Linux: net.core.somaxconn)."},
 		{name: "buffers", value: sizeOrAuto(&l.Buffers, 1<<20, 1<<40), def: "auto",
 			doc: "Memory that requests under way may take together; beyond it new ones wait for head_timeout at most, then are answered 503. auto: a quarter of the container's memory limit, or of the machine's memory."},
 		{name: "head", value: size(&l.Head, 1<<10, 16<<20), def: "64KiB",

@@ -34,7 +34,7 @@ func TestDefaultsAreThoseOfTheDocumentation(t *testing.T) {
 			Protocol:  ProtocolAuto,
 		}},
 		AmbiguousPaths: AmbiguousPathsPass,
-		Limits: Limits{Connections: 20000, Head: 64 << 10, Fields: 128, HeadTimeout: 10 * time.Second,
+		Limits: Limits{Connections: 20000, Backlog: 4096, Head: 64 << 10, Fields: 128, HeadTimeout: 10 * time.Second,
 			ClientIdle: 75 * time.Second, HalfClose: time.Second},
 		Status:   Status{Listen: ":6190"},
 		Admin:    Admin{Listen: "127.0.0.1:6189"},
