@@ -160,7 +160,9 @@ func (sc *sidecar) files() int {
 
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(40 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for end := time.Now().Add(40 * time.Second); !is(); <-look.C {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}
