@@ -13,8 +13,10 @@ const (
 	maxTrailers   = 64
 )
 
-// sizeLine takes `1*HEXDIG [";" extension] CRLF` (RFC 9112, 7.1). Extensions are
-// dropped: they are for the next hop alone, and nobody knows one.
+// sizeLine takes `1*HEXDIG [BWS ";" extension] CRLF` (RFC 9112, 7.1). Extensions
+// are dropped: they are for the next hop alone, and nobody knows one. Blanks are
+// tolerated before one, as 7.1.1 wants it, and nowhere else: behind a bare size
+// they are what another recipient may take for a part of the size.
 func (b *Body) sizeLine(buf []byte) (int, error) {
 	buf = buf[:min(len(buf), maxSizeLine)]
 	size, digits := int64(0), 0
@@ -27,12 +29,19 @@ func (b *Body) sizeLine(buf []byte) (int, error) {
 		return 0, ErrChunkSize
 	case digits == len(buf):
 		return 0, nil
-	case digits == 0 || buf[digits] != ';' && buf[digits] != '\r':
+	case digits == 0:
 		return 0, ErrChunkSize
 	}
 	end := digits
-	if buf[end] == ';' {
+	for end < len(buf) && isBlank(buf[end]) {
+		end++
+	}
+	switch {
+	case end == len(buf): // the extension may follow
+	case buf[end] == ';':
 		end = valueEnd(buf, end)
+	case end > digits || buf[end] != '\r':
+		return 0, ErrChunkSize
 	}
 	next, err := lineEnd(buf, end, ErrChunkExtension)
 	if err != nil || next == 0 && len(buf) == maxSizeLine {

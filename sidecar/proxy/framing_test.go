@@ -116,7 +116,8 @@ func TestBrokenChunksAreRefused(t *testing.T) {
 		{"a blank before", chunked(" 5\r\nhello\r\n0\r\n\r\n"), 400},
 		{"a blank behind", chunked("5 \r\nhello\r\n0\r\n\r\n"), 400},
 		{"a tab behind", chunked("5\t\r\nhello\r\n0\r\n\r\n"), 400},
-		{"a blank before an extension", chunked("5 ;a\r\nhello\r\n0\r\n\r\n"), 400},
+		{"a blank behind the last size", chunked("5\r\nhello\r\n0 \r\n\r\n"), 400},
+		{"a blank before another digit", chunked("5 0;a\r\nhello\r\n0\r\n\r\n"), 400},
 		{"no hexadecimal digit", chunked("5g\r\nhello\r\n0\r\n\r\n"), 400},
 		{"an underscore", chunked("0_5\r\nhello\r\n0\r\n\r\n"), 400},
 		{"a comma", chunked("5,5\r\nhello\r\n0\r\n\r\n"), 400},
@@ -169,6 +170,10 @@ func TestFramingUpstreamIsOurOwn(t *testing.T) {
 		},
 		{
 			"chunks with extensions", post("Transfer-Encoding: chunked\r\n", "5;a=\"b;c\";d\r\nhello\r\n0;e\r\n\r\n"),
+			"Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n",
+		},
+		{
+			"chunks with blanks before their extensions", post("Transfer-Encoding: chunked\r\n", "5 \t;\ta\t= b\r\nhello\r\n0 ;e\r\n\r\n"),
 			"Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n",
 		},
 		{

@@ -22,7 +22,7 @@ func newReference() *reference {
 	return &reference{
 		request:  regexp.MustCompile(`^(` + refToken + `) (/[!-"$-~]*|\*) HTTP/1\.1\r\n` + refFields),
 		response: regexp.MustCompile(`^HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ` + refValue + `)?\r\n` + refFields),
-		size:     regexp.MustCompile(`^([0-9A-Fa-f]{1,15})(?:;` + refValue + `)?\r\n`),
+		size:     regexp.MustCompile(`^([0-9A-Fa-f]{1,15})(?:[ \t]*;` + refValue + `)?\r\n`),
 		tail:     regexp.MustCompile(`^` + refFields),
 	}
 }
