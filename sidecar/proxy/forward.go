@@ -142,6 +142,7 @@ func (x *exchange) try(b *cluster.Backend, fresh bool) (failure, error) {
 		return failure{}, nil
 	}
 	x.dropUpstream()
+	x.resp.Reset() // the next try reads another one
 	failed := failure{
 		phase:      waiting + phase(min(heard, 1)),
 		reused:     x.up.reused,
@@ -219,7 +220,7 @@ func (x *exchange) awaitHead() (heard int, err error) {
 			continue
 		}
 		if x.resp.Status == http.StatusSwitchingProtocols || !x.resp.Interim() {
-			return 0, x.accepts()
+			return x.resp.Size, x.accepts()
 		}
 		if interim++; interim > maxInterim {
 			return 1, errTooManyInterim

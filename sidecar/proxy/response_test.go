@@ -70,22 +70,30 @@ func TestABadResponseIsA502(t *testing.T) {
 		"a broken one behind an interim":  "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200\tOK\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			app := newUpstream(t, func(c *far) {
+			play := func(c *far) {
+				c.request()
+				c.write(ok)
 				c.request()
 				c.write(response)
 				c.awaitClose() // and not before: an end is another fault
-			})
-			s := newSidecar(t, to(app))
-			c := dialRaw(t, s.addr).send(get(""))
-			got := c.response()
+			}
+			app, other := newUpstream(t, play), newUpstream(t, play)
+			s := newSidecar(t, to(app, other))
+			c := dialRaw(t, s.addr)
+			for range 2 {
+				c.send(get("")).response()
+			}
+			// There are used connections now, and a second backend: this one could
+			// be tried again in every way.
+			got := c.send(get("")).response()
 			for got.StatusCode == 102 || got.StatusCode == 103 {
 				got = c.response()
 			}
 			if got.StatusCode != 502 || !strings.Contains(got.Header.Get("Proxy-Status"), "error=http_protocol_error") {
 				t.Fatalf("got %s %v", got.Status, got.Header)
 			}
-			if app.accepted() != 1 {
-				t.Errorf("a backend that had answered was asked %d times", app.accepted())
+			if asked := len(app.requests()) + len(other.requests()); asked != 3 {
+				t.Errorf("a backend that had answered was asked %d times", asked-2)
 			}
 			// The client did nothing wrong.
 			c.send(get("Via: 1.1 sidecar-under-test\r\n"))
