@@ -5,7 +5,8 @@ import "bytes"
 // validAuthority takes host[:port] with a host that is not empty, and no
 // userinfo (RFC 9110, 4.2.1 and 4.2.4). It refuses percent-encoding, which the
 // grammar of RFC 3986 has and no host name needs: one recipient would decode it
-// before it looks the name up, and another would not.
+// before it looks the name up, and another would not. It refuses a comma too: two
+// Host lines that somebody has joined look so.
 func validAuthority(a []byte) bool {
 	if len(a) > 0 && a[0] == '[' {
 		i := bytes.IndexByte(a, ']')

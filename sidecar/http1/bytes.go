@@ -20,7 +20,7 @@ func span(start, end int) Span { return Span{uint32(start), uint32(end)} }
 const (
 	isTchar   = 1 << iota // a token's character, RFC 9110 5.6.2
 	isTarget              // may stand in a request target, RFC 3986, plus what browsers leave unescaped
-	isRegName             // may stand in a host name, RFC 3986 3.2.2, where it means itself
+	isRegName             // may stand in a host name, RFC 3986 3.2.2, where it means itself, but a comma
 	isHex
 	isDigit
 	isControl // may not stand in a field value, RFC 9110 5.5
@@ -39,7 +39,7 @@ func classTable() (t [256]uint8) {
 		if b > ' ' && b < 0x7f && b != '#' {
 			t[c] |= isTarget
 		}
-		if alpha || digit || contains("-._~!$&'()*+,;=", b) {
+		if alpha || digit || contains("-._~!$&'()*+;=", b) {
 			t[c] |= isRegName
 		}
 		if digit || b|0x20 >= 'a' && b|0x20 <= 'f' {

@@ -53,6 +53,8 @@ func TestBadSyntaxIsRefused(t *testing.T) {
 		{"a Host with a query", host(" a?b"), 400},
 		{"a Host with a blank", host(" a b"), 400},
 		{"a list of Hosts", host(" a, b"), 400},
+		{"a list of Hosts without a blank", host(" a,a"), 400},
+		{"an absolute target with a list of hosts", line("GET http://a,b/ HTTP/1.1"), 400},
 		{"a Host with a port of letters", host(" a:b"), 400},
 		{"a Host with a signed port", host(" a:+80"), 400},
 		{"a Host with a port that is too large", host(" a:65536"), 400},
