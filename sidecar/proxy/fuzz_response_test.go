@@ -125,7 +125,7 @@ func tryResponses(t *testing.T, d *dice) {
 		responses = append(responses, d.response(i))
 	}
 	app := newPlayer(t, responses, d)
-	s := newSidecar(t, quiet, at(netip.MustParseAddrPort(app.ln.Addr().String())), retries(0))
+	s := newSidecar(t, quiet, at(netip.MustParseAddrPort(app.ln.Addr().String())), retries(2))
 	c := dialRaw(t, s.addr)
 	for i, method := range methods {
 		c.send(method + " /t" + strconv.Itoa(i) + " HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -196,6 +196,6 @@ func readAnswer(c *client, ref *reference, method string) (m *message, wire stri
 		if err != nil {
 			return m, wire, err
 		}
-		wire += string(next)
+		wire += string([]byte{next})
 	}
 }
