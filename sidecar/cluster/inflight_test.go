@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -94,6 +95,38 @@ func TestTheLimitHoldsAtEveryMoment(t *testing.T) {
 			t.Errorf("%d places of %v were not given back", n, b)
 		}
 	}
+}
+
+// Both see the last place free before either takes it, in some of the rounds:
+// they start each one together, which is where a check apart from the taking
+// gives two places out.
+func TestTwoWhoWantTheLastPlaceDoNotBothGetIt(t *testing.T) {
+	const rounds = 100_000
+	b := limited(t, 1, 1).Backends()[0]
+	var arrived, had, left atomic.Int64
+	meet := func(at *atomic.Int64, round int64) {
+		for at.Add(1); at.Load() < 2*round; {
+			runtime.Gosched()
+		}
+	}
+	compete := func() {
+		for round := int64(1); round <= rounds; round++ {
+			meet(&arrived, round)
+			entered := b.enter(1)
+			if entered && had.Add(1) > 1 {
+				t.Errorf("round %d: the one place was given out twice", round)
+			}
+			meet(&left, round)
+			if entered {
+				had.Add(-1)
+				b.Leave()
+			}
+		}
+	}
+	var both sync.WaitGroup
+	both.Go(compete)
+	both.Go(compete)
+	both.Wait()
 }
 
 func BenchmarkPickWithLimit(b *testing.B) {
