@@ -4,7 +4,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"outrider/sidecar/config"
-	"outrider/sidecar/health"
 	"outrider/sidecar/proxy"
 	"outrider/sidecar/telemetry"
 )
@@ -113,10 +112,10 @@ func (a *App) backendStates() []telemetry.Backend {
 	cs := a.clusters.Load()
 	for _, name := range cs.names {
 		for _, b := range cs.byName[name].Backends() {
-			n := b.Counters()
+			n, seen := b.Counters(), known[keyOf(b)]
 			all = append(all, telemetry.Backend{
-				Cluster: name, Address: b.Address(), State: b.State().String(), Checks: known[keyOf(b)].State != health.Down,
-				Tries: n.Requests.Load(), Failures: n.Failures.Load(), Retried: n.Retried.Load(), InFlight: n.InFlight.Load(),
+				Cluster: name, Address: b.Address(), State: b.State().String(), Checks: !seen.Streak.Down, Passive: seen.Until.IsZero(),
+				Tries: n.Requests.Load(), Failures: n.Failures.Load(), Retried: n.Retried.Load(), Refused: n.RetriesRefused.Load(), InFlight: n.InFlight.Load(),
 			})
 		}
 	}

@@ -154,6 +154,37 @@ func TestMetricsFollowRetriesScriptsAndReloads(t *testing.T) {
 		`outrider_requests_total{cluster="one",code="200"} 4`, `outrider_script_decisions_total{outcome="ok"} 4`)
 }
 
+func TestMetricsTellWhatTookABackendOutAndWhatTheRetryBudgetRefused(t *testing.T) {
+	page := new(status)
+	all := newBackends(t, "one-a", "one-b")
+	s := start(t, withStatus+fmt.Sprintf(`clusters:
+  one:
+    backends: %s
+    check: { type: tcp, interval: 50ms }
+    retries: 1
+    passive: { failures: 200, for: 1h }
+`, list(all...)), page.option)
+	s.awaitReady()
+	for _, b := range all {
+		resets(b)
+	}
+	eventually(t, "one is out", func() bool {
+		s.get("/")
+		return s.state(all[0]) == "down" || s.state(all[1]) == "down"
+	})
+	out := all[0]
+	if s.state(out) != "down" {
+		out = all[1]
+	}
+	healthy := func(source string) string {
+		return fmt.Sprintf(`outrider_backend_healthy{backend="%s",cluster="one",source="%s"} `, out.addr, source)
+	}
+	page.awaitLines(t, healthy("check")+"1", healthy("passive")+"0", healthy("verdict")+"0")
+	if strings.Contains(page.scrape(t), `outrider_retry_budget_exhausted_total{cluster="one"} 0`) {
+		t.Error("no try that the budget refused is counted")
+	}
+}
+
 // logLine is what the tests want to know of a line of the access log.
 type logLine struct {
 	Method, Path, Cluster, Backend, End, Error, Script, Trace string

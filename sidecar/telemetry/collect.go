@@ -31,16 +31,18 @@ type Backend struct {
 	Cluster string
 	Address string
 	State   string // one of States
-	Checks  bool   // what our own checks say: it is healthy
+	Checks  bool   // to our own checks, and to requests that could not reach it, it is healthy
+	Passive bool   // requests alone have not taken it out
 
 	Tries    uint64 // requests sent to it, retries included
 	Failures uint64 // whose client saw an error because of it
 	Retried  uint64 // failed here, then given to another try
+	Refused  uint64 // of Failures, those that the cluster's retry budget gave no other try
 	InFlight int64
 }
 
 // States are what is thought of a backend.
-func states() []string { return []string{"up", "suspect", "down"} }
+func states() []string { return []string{"up", "suspect", "down", "trial"} }
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("outrider_"+name, help, labels, nil)
@@ -71,8 +73,11 @@ var (
 	inFlight = describe("upstream_in_flight", "Requests sent to the backend that are not finished.", "cluster", "backend")
 	retries  = describe("retries_total", "Further tries by what went wrong with the one before.", "reason")
 
+	exhausted = describe("retry_budget_exhausted_total",
+		"Failures that got no further try because the cluster's retry budget was used up.", "cluster")
+
 	healthy = describe("backend_healthy",
-		"Whether the backend is healthy (1) or not (0): to our own checks, and by the verdict that decides on its use.", "cluster", "backend", "source")
+		"Whether the backend is healthy (1) or not (0): to our own checks, to passive ejection, and by the verdict that decides on its use.", "cluster", "backend", "source")
 	backends = describe("cluster_backends", "Backends of the cluster by the verdict on them.", "cluster", "state")
 
 	decisions    = describe("script_decisions_total", "Decisions of routing scripts by outcome.", "outcome")
@@ -87,7 +92,7 @@ var (
 func (*Metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		requests, durations, received, sent, interrupted, active, clients, accepted, refused, panics, tries, failures, retried,
-		inFlight, retries, healthy, backends, decisions, scriptInfo, reloadOK, buildInfo, accessLines, accessMissed,
+		inFlight, retries, exhausted, healthy, backends, decisions, scriptInfo, reloadOK, buildInfo, accessLines, accessMissed,
 	} {
 		to <- d
 	}
@@ -157,20 +162,23 @@ func (c collection) process(s *State) {
 }
 
 func (c collection) backends(clusters []string, all []Backend) {
-	having := make(map[[2]string]int)
+	having, refused := make(map[[2]string]int), make(map[string]uint64)
 	for _, b := range all {
 		having[[2]string{b.Cluster, b.State}]++
+		refused[b.Cluster] += b.Refused
 		c.count(tries, b.Tries, b.Cluster, b.Address)
 		c.count(failures, b.Failures, b.Cluster, b.Address)
 		c.count(retried, b.Retried, b.Cluster, b.Address)
 		c.gauge(inFlight, float64(b.InFlight), b.Cluster, b.Address)
 		c.yes(healthy, b.Checks, b.Cluster, b.Address, "check")
+		c.yes(healthy, b.Passive, b.Cluster, b.Address, "passive")
 		c.yes(healthy, b.State != "down", b.Cluster, b.Address, "verdict")
 	}
 	for _, name := range clusters {
 		if name == "" {
 			continue
 		}
+		c.count(exhausted, refused[name], name)
 		for _, state := range states() {
 			c.gauge(backends, float64(having[[2]string{name, state}]), name, state)
 		}

@@ -21,8 +21,9 @@ func someState() State {
 		Version: "1.2.3", Clients: 4, Active: 2, Accepted: 10, Refused: 1, Panics: 0, Script: "ab12", ReloadOK: true,
 		Retries: map[string]uint64{"connect": 3}, Decisions: map[string]uint64{"ok": 7}, Access: new(AccessCounts),
 		Backends: []Backend{
-			{Cluster: "one", Address: "10.0.0.7:80", State: "up", Checks: true, Tries: 5, Failures: 1, Retried: 2, InFlight: 1},
-			{Cluster: "one", Address: "10.0.0.8:80", State: "down"},
+			{Cluster: "one", Address: "10.0.0.7:80", State: "up", Checks: true, Passive: true, Refused: 2, Tries: 5, Failures: 1, Retried: 2, InFlight: 1},
+			{Cluster: "one", Address: "10.0.0.8:80", State: "down", Refused: 1},
+			{Cluster: "one", Address: "10.0.0.9:80", State: "trial", Checks: true, Passive: true},
 		},
 	}
 }
@@ -80,24 +81,35 @@ func TestExchangesAreCountedByClusterAndCode(t *testing.T) {
 
 func TestTheStateIsToldAsItIs(t *testing.T) {
 	expectMetrics(t, newTestMetrics(), `
-		# HELP outrider_backend_healthy Whether the backend is healthy (1) or not (0): to our own checks, and by the verdict that decides on its use.
+		# HELP outrider_backend_healthy Whether the backend is healthy (1) or not (0): to our own checks, to passive ejection, and by the verdict that decides on its use.
 		# TYPE outrider_backend_healthy gauge
 		outrider_backend_healthy{backend="10.0.0.7:80",cluster="one",source="check"} 1
+		outrider_backend_healthy{backend="10.0.0.7:80",cluster="one",source="passive"} 1
 		outrider_backend_healthy{backend="10.0.0.7:80",cluster="one",source="verdict"} 1
 		outrider_backend_healthy{backend="10.0.0.8:80",cluster="one",source="check"} 0
+		outrider_backend_healthy{backend="10.0.0.8:80",cluster="one",source="passive"} 0
 		outrider_backend_healthy{backend="10.0.0.8:80",cluster="one",source="verdict"} 0
+		outrider_backend_healthy{backend="10.0.0.9:80",cluster="one",source="check"} 1
+		outrider_backend_healthy{backend="10.0.0.9:80",cluster="one",source="passive"} 1
+		outrider_backend_healthy{backend="10.0.0.9:80",cluster="one",source="verdict"} 1
 		# HELP outrider_cluster_backends Backends of the cluster by the verdict on them.
 		# TYPE outrider_cluster_backends gauge
 		outrider_cluster_backends{cluster="one",state="down"} 1
 		outrider_cluster_backends{cluster="one",state="suspect"} 0
+		outrider_cluster_backends{cluster="one",state="trial"} 1
 		outrider_cluster_backends{cluster="one",state="up"} 1
 		outrider_cluster_backends{cluster="two",state="down"} 0
 		outrider_cluster_backends{cluster="two",state="suspect"} 0
+		outrider_cluster_backends{cluster="two",state="trial"} 0
 		outrider_cluster_backends{cluster="two",state="up"} 0
+		# HELP outrider_retry_budget_exhausted_total Failures that got no further try because the cluster's retry budget was used up.
+		# TYPE outrider_retry_budget_exhausted_total counter
+		outrider_retry_budget_exhausted_total{cluster="one"} 3
+		outrider_retry_budget_exhausted_total{cluster="two"} 0
 		# HELP outrider_script_info The routing script in force.
 		# TYPE outrider_script_info gauge
 		outrider_script_info{version="ab12"} 1
-	`, "outrider_backend_healthy", "outrider_cluster_backends", "outrider_script_info")
+	`, "outrider_backend_healthy", "outrider_cluster_backends", "outrider_retry_budget_exhausted_total", "outrider_script_info")
 }
 
 func expectMetrics(t *testing.T, m *Metrics, want string, names ...string) {
