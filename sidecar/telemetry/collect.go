@@ -77,7 +77,7 @@ var (
 		"Failures that got no further try because the cluster's retry budget was used up.", "cluster")
 
 	healthy = describe("backend_healthy",
-		"Whether the backend is healthy (1) or not (0): to our own checks, to passive ejection, and by the verdict that decides on its use.", "cluster", "backend", "source")
+		"Whether the backend is healthy (1) or not (0): to our own checks and requests that could not reach it, to passive ejection, and by the verdict that decides on its use.", "cluster", "backend", "source")
 	backends = describe("cluster_backends", "Backends of the cluster by the verdict on them.", "cluster", "state")
 
 	decisions    = describe("script_decisions_total", "Decisions of routing scripts by outcome.", "outcome")

@@ -81,7 +81,7 @@ func TestExchangesAreCountedByClusterAndCode(t *testing.T) {
 
 func TestTheStateIsToldAsItIs(t *testing.T) {
 	expectMetrics(t, newTestMetrics(), `
-		# HELP outrider_backend_healthy Whether the backend is healthy (1) or not (0): to our own checks, to passive ejection, and by the verdict that decides on its use.
+		# HELP outrider_backend_healthy Whether the backend is healthy (1) or not (0): to our own checks and requests that could not reach it, to passive ejection, and by the verdict that decides on its use.
 		# TYPE outrider_backend_healthy gauge
 		outrider_backend_healthy{backend="10.0.0.7:80",cluster="one",source="check"} 1
 		outrider_backend_healthy{backend="10.0.0.7:80",cluster="one",source="passive"} 1
