@@ -11,7 +11,7 @@ import (
 // trouble is what kept a request from its answer.
 type trouble uint8
 
-// All but the first four are the backend's.
+// All but the first five are the backend's.
 const (
 	clientLeft      trouble = iota // nobody is there to be answered
 	noneUsable                     // the cluster has no backend that can be used
