@@ -45,7 +45,7 @@ func (bs *Buffers) Lend(size int) *Buffer {
 	return &Buffer{B: make([]byte, size), owner: bs}
 }
 
-// Lent is how many bytes are lent at the moment.
+// Lent is how many bytes are lent at the moment, in pipes too.
 func (bs *Buffers) Lent() int64 { return bs.lent.Load() }
 
 func (bs *Buffers) lend(p *sync.Pool, size int) *Buffer {

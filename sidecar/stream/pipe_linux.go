@@ -12,9 +12,10 @@ import (
 // bodies is half of what they cost. It is filled by one task, and emptied by the
 // same one before it is filled again.
 type Pipe struct {
-	home *pipes
+	loop *Loop
 	r, w int
-	held int // bytes that are in it
+	size int64 // what it can hold, in bytes
+	held int   // bytes that are in it
 }
 
 // pipes keep the pipes that nobody uses at the moment. The zero value is ready.
@@ -24,39 +25,63 @@ type pipes struct {
 	closed bool
 }
 
+// usualPipe is what a pipe can hold, in bytes, unless its user has very many of
+// them (Linux, pipe(7)).
+const usualPipe = 64 << 10
+
 // maxFreePipes bounds the pipes, of two descriptors each, that are kept.
 const maxFreePipes = 32
 
 // LendPipe lends a pipe from one connection to another, to be released by the
-// caller. Nil: bytes between these two have to pass through memory, because one
-// of them is not a descriptor in the poller or there are no descriptors left.
+// caller. What it can hold counts as lent until then. Nil: bytes between these
+// two have to pass through memory, because one of them is not a descriptor in the
+// poller, there are no descriptors left, or a pipe would not fit into the bound
+// (Loop.Bound), of which a buffer takes less.
 func (l *Loop) LendPipe(from, to *Conn) *Pipe {
 	_, reads := from.transport.(*polled)
 	_, writes := to.transport.(*polled)
-	if !reads || !writes {
+	if !reads || !writes || !l.room.fits(usualPipe) {
 		return nil
 	}
-	return l.pipes.lend()
+	p := l.pipes.take()
+	if p == nil {
+		p = l.newPipe()
+	}
+	if p != nil {
+		l.buffers.lent.Add(p.size)
+	}
+	return p
 }
 
-func (ps *pipes) lend() *Pipe {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	if last := len(ps.free) - 1; last >= 0 {
-		p := ps.free[last]
-		ps.free = ps.free[:last]
-		return p
-	}
+func (l *Loop) newPipe() *Pipe {
 	var ends [2]int
 	if unix.Pipe2(ends[:], unix.O_NONBLOCK|unix.O_CLOEXEC) != nil {
 		return nil
 	}
-	return &Pipe{home: ps, r: ends[0], w: ends[1]}
+	size, err := unix.FcntlInt(uintptr(ends[0]), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		size = usualPipe
+	}
+	return &Pipe{loop: l, r: ends[0], w: ends[1], size: int64(size)}
+}
+
+// take takes a free pipe; nil when there is none.
+func (ps *pipes) take() *Pipe {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	last := len(ps.free) - 1
+	if last < 0 {
+		return nil
+	}
+	p := ps.free[last]
+	ps.free = ps.free[:last]
+	return p
 }
 
 // Release gives the pipe back, and drops what is left in it.
 func (p *Pipe) Release() {
-	ps := p.home
+	p.loop.buffers.lent.Add(-p.size)
+	ps := &p.loop.pipes
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	if p.held > 0 || ps.closed || len(ps.free) >= maxFreePipes {

@@ -131,6 +131,47 @@ func TestThereIsNoPipeToOrFromANetConn(t *testing.T) {
 	}
 }
 
+func TestWhatAPipeCanHoldIsLentUntilItsRelease(t *testing.T) {
+	l := running(t, stream.NewLoop())
+	from, to, _, _ := bothEnds(t, l)
+	before := l.Buffers().Lent()
+	for range 2 { // a new pipe, and a used one
+		p := l.LendPipe(from, to)
+		if lent := l.Buffers().Lent() - before; lent != 64<<10 {
+			t.Errorf("a pipe counts for %d bytes", lent)
+		}
+		p.Release()
+		if lent := l.Buffers().Lent(); lent != before {
+			t.Errorf("%d bytes are still lent", lent-before)
+		}
+	}
+}
+
+func TestNoMorePipesAreLentThanFitIntoTheBound(t *testing.T) {
+	const pipes = 5
+	l := stream.NewLoop()
+	l.Bound(pipes*64<<10, patience)
+	running(t, l)
+	from, to, _, _ := bothEnds(t, l)
+	var lent []*stream.Pipe
+	for range 2 * pipes {
+		if p := l.LendPipe(from, to); p != nil {
+			lent = append(lent, p)
+		}
+	}
+	if len(lent) != pipes {
+		t.Errorf("%d pipes were lent, want %d", len(lent), pipes)
+	}
+	for _, p := range lent {
+		p.Release()
+	}
+	again := l.LendPipe(from, to)
+	if again == nil {
+		t.Fatal("no pipe was lent though there is room again")
+	}
+	again.Release()
+}
+
 func TestPipesAreClosedWithTheLoop(t *testing.T) {
 	l := stream.NewLoop()
 	ctx, stop := context.WithCancel(t.Context())

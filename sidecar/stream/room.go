@@ -65,9 +65,14 @@ func (r *room) begin(c *Conn) {
 }
 
 func (r *room) has() bool {
-	turns := r.turns.Load()
-	return turns < leastTurns || turns*turnCost+r.loop.buffers.Lent() < r.bytes || r.loop.ended.Load()
+	return r.turns.Load() < leastTurns || r.taken() < r.bytes || r.loop.ended.Load()
 }
+
+// taken is the memory that the turns under way take, in bytes.
+func (r *room) taken() int64 { return r.turns.Load()*turnCost + r.loop.buffers.Lent() }
+
+// fits tells whether a turn may borrow so many bytes that it can do without.
+func (r *room) fits(bytes int64) bool { return r.bytes == 0 || r.taken()+bytes <= r.bytes }
 
 // leave ends a turn.
 func (r *room) leave() {
