@@ -47,6 +47,33 @@ func statusVerb() *cobra.Command {
 	return cmd
 }
 
+func rollbackVerb() *cobra.Command {
+	var from source
+	cmd := &cobra.Command{
+		Use:   "rollback",
+		Short: "Make the script before the active one active again",
+		Long: `The version of the script that was active before is active again. The one that
+the files hold stays out until they change. Exit code 1 when there is none.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
+			defer cancel()
+			running, err := from.running()
+			if err != nil {
+				return err
+			}
+			script, err := running.Rollback(ctx)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "script %s is active again\n", script.Version)
+			return nil
+		},
+	}
+	from.register(cmd)
+	return cmd
+}
+
 func reloadVerb() *cobra.Command {
 	var from source
 	cmd := &cobra.Command{
@@ -88,10 +115,17 @@ func (s *source) running() (*admin.Client, error) {
 	return &admin.Client{Address: c.Admin.Listen, Token: token}, nil
 }
 
+func probation(s *admin.ScriptStatus) string {
+	if !s.OnProbation {
+		return ""
+	}
+	return "  on probation, before it " + s.Previous
+}
+
 func printStatus(out io.Writer, s admin.Status) error {
 	fmt.Fprintf(out, "%s  up %s  clients %d  active %d\n", s.Name, time.Duration(s.Uptime).Round(time.Second), s.Clients, s.Active)
 	if s.Script != nil {
-		fmt.Fprintf(out, "script %s  version %s\n", s.Script.File, s.Script.Version)
+		fmt.Fprintf(out, "script %s  version %s%s\n", s.Script.File, s.Script.Version, probation(s.Script))
 	}
 	fmt.Fprintln(out)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

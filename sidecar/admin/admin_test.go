@@ -27,6 +27,8 @@ type far struct {
 	status  Status
 	reload  func(context.Context) error // nil succeeds
 	reloads atomic.Int64
+
+	rollback func() error // nil succeeds
 }
 
 func (f *far) Ready() error   { return f.ready }
@@ -37,6 +39,13 @@ func (f *far) Reload(ctx context.Context) error {
 		return nil
 	}
 	return f.reload(ctx)
+}
+
+func (f *far) Rollback() error {
+	if f.rollback == nil {
+		return nil
+	}
+	return f.rollback()
 }
 
 func silent() logrus.FieldLogger {

@@ -23,6 +23,7 @@ func Handler(o Options) http.Handler {
 	a.routes = routes{
 		{http.MethodGet, "/status", a.status},
 		{http.MethodPost, "/reload", a.reload},
+		{http.MethodPost, "/rollback", a.rollback},
 	}
 	return a
 }
@@ -81,6 +82,18 @@ func (a *api) reload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, reloaded{a.sidecar.Status().Config})
+}
+
+func (a *api) rollback(w http.ResponseWriter, _ *http.Request) {
+	if err := a.sidecar.Rollback(); err != nil {
+		refuse(http.StatusUnprocessableEntity, "%v", err).write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, rolledBack{a.sidecar.Status().withoutNulls().Script})
+}
+
+type rolledBack struct {
+	Script *ScriptStatus `json:"script"`
 }
 
 type reloaded struct {

@@ -152,7 +152,7 @@ func TestARefusalHelpsTheClient(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &lost); err != nil || response.StatusCode != 404 {
 		t.Fatalf("answer %s %s", response.Status, body)
 	}
-	if want := []string{"GET /status", "POST /reload"}; !slices.Equal(lost.Paths, want) {
+	if want := []string{"GET /status", "POST /reload", "POST /rollback"}; !slices.Equal(lost.Paths, want) {
 		t.Errorf("paths %q, want %q", lost.Paths, want)
 	}
 
@@ -227,6 +227,20 @@ func TestARefusedReloadTellsEveryFault(t *testing.T) {
 	}}
 	response, body := ask{method: post, path: "/reload", header: [][2]string{bearerOf(token)}}.to(t, serveAPI(t, sidecar))
 	wantRefusal(t, response, body, 422, "unknown key <clustr>\noutrider.yaml:9:1: no cluster")
+}
+
+func TestARollbackTellsWhichVersionIsActive(t *testing.T) {
+	sidecar := &far{status: Status{Script: &ScriptStatus{Version: "0c7e"}}}
+	response, body := ask{method: post, path: "/rollback", header: [][2]string{bearerOf(token)}}.to(t, serveAPI(t, sidecar))
+	if response.StatusCode != http.StatusOK || !strings.Contains(body, `"version": "0c7e"`) {
+		t.Errorf("answer %d %s", response.StatusCode, body)
+	}
+}
+
+func TestARollbackToNothingIsRefused(t *testing.T) {
+	sidecar := &far{rollback: func() error { return errors.New("there is no version before") }}
+	response, body := ask{method: post, path: "/rollback", header: [][2]string{bearerOf(token)}}.to(t, serveAPI(t, sidecar))
+	wantRefusal(t, response, body, 422, "there is no version before")
 }
 
 func TestAReloadEndsWithTheClientWhoAskedForIt(t *testing.T) {

@@ -38,6 +38,16 @@ func (c Client) Reload(ctx context.Context) error {
 	return c.ask(ctx, question{http.MethodPost, "/reload", writeTimeout}, new(reloaded))
 }
 
+// Rollback has the sidecar make the version of the script before the active one
+// active again; that version is returned. The error says why it can not.
+func (c Client) Rollback(ctx context.Context) (ScriptStatus, error) {
+	var answer struct {
+		Script ScriptStatus `json:"script"`
+	}
+	err := c.ask(ctx, question{http.MethodPost, "/rollback", writeTimeout}, &answer)
+	return answer.Script, err
+}
+
 type question struct {
 	method, path string
 	wait         time.Duration

@@ -30,6 +30,13 @@ func TestTheClientReloads(t *testing.T) {
 	}
 }
 
+func TestTheClientRollsBack(t *testing.T) {
+	client := Client{Address: serveAPI(t, &far{status: Status{Script: &ScriptStatus{Version: "0c7e"}}}), Token: token}
+	if script, err := client.Rollback(t.Context()); err != nil || script.Version != "0c7e" {
+		t.Errorf("%+v, %v", script, err)
+	}
+}
+
 func TestTheClientReachesAListenerOnAllInterfaces(t *testing.T) {
 	_, port, _ := net.SplitHostPort(serveAPI(t, &far{}))
 	for _, address := range []string{":" + port, "0.0.0.0:" + port, "127.0.0.1:" + port} {

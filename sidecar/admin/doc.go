@@ -7,7 +7,9 @@
 //
 // [Handler] is the admin API: GET /status answers a [Status] as JSON, POST
 // /reload activates the configuration that is on disk now and answers
-// {"config": ...}, the [ConfigStatus] in force. What is not done is answered
+// {"config": ...}, the [ConfigStatus] in force, and POST /rollback makes the
+// version of the script before the active one active again and answers
+// {"script": ...}, its [ScriptStatus]. What is not done is answered
 // {"error": "..."} with a sentence that says what to do:
 //
 //	400  the body is not what the path takes

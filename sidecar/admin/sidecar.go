@@ -16,4 +16,9 @@ type Sidecar interface {
 	// it was before; its text is shown to the caller. It returns soon after ctx
 	// is done, and takes calls that come together one after another.
 	Reload(ctx context.Context) error
+
+	// Rollback makes the version of the script before the active one active
+	// again, and keeps the active one out until its files change. Its error is
+	// shown to the caller.
+	Rollback() error
 }

@@ -55,8 +55,12 @@ type BackendStatus struct {
 // ScriptStatus is the routing script in force.
 type ScriptStatus struct {
 	File      string            `json:"file"`
-	Version   string            `json:"version"`   // short hash of its text
-	Decisions map[string]uint64 `json:"decisions"` // by outcome: "ok", "default", "exception"
+	Version   string            `json:"version"`   // short hash of all that it is made of
+	Decisions map[string]uint64 `json:"decisions"` // of this version, by outcome: "ok", "default", "exception"
+
+	Since       time.Time `json:"since,omitzero"` // when this version became active
+	Previous    string    `json:"previous"`       // the version that a rollback brings back; empty: none
+	OnProbation bool      `json:"on_probation"`   // what it fails on is decided by the version before
 }
 
 // ConfigStatus is the configuration in force.

@@ -19,7 +19,8 @@ func TestStatusIsTheJSONThatIsDocumented(t *testing.T) {
 			{Name: "app-a:8080", Address: "10.0.0.7:8080", State: "up", Requests: 12, InFlight: 1},
 			{Name: "app-b:8080", Address: "10.0.0.8:8080", State: "down", Since: since, Reason: "2x timeout after 1s", Requests: 5, Failures: 1, Retried: 3},
 		}}, {Name: "two"}},
-		Script:  &ScriptStatus{File: "route.js", Version: "1f3a", Decisions: map[string]uint64{"ok": 16, "default": 1}},
+		Script: &ScriptStatus{File: "route.js", Version: "1f3a", Decisions: map[string]uint64{"ok": 16, "default": 1},
+			Since: since, Previous: "0c7e", OnProbation: true},
 		Config:  ConfigStatus{File: "outrider.yaml", LoadedAt: since, LastReloadError: "outrider.yaml:3:1: <unknown>"},
 		Clients: 4, Active: 2,
 	}}
@@ -82,7 +83,10 @@ func TestStatusIsTheJSONThatIsDocumented(t *testing.T) {
     "decisions": {
       "default": 1,
       "ok": 16
-    }
+    },
+    "since": "2026-01-02T03:04:05.6Z",
+    "previous": "0c7e",
+    "on_probation": true
   },
   "config": {
     "file": "outrider.yaml",
@@ -106,7 +110,7 @@ func TestListsAreNeverNull(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"name":"","version":"","uptime_seconds":0,"ready":false,"listeners":[],"clusters":[],` +
-		`"script":{"file":"","version":"","decisions":{}},` +
+		`"script":{"file":"","version":"","decisions":{},"previous":"","on_probation":false},` +
 		`"config":{"file":"","loaded_at":"0001-01-01T00:00:00Z","last_reload_error":""},"clients":0,"active":0}`
 	if string(text) != want {
 		t.Errorf("got %s, want %s", text, want)

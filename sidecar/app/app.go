@@ -67,6 +67,7 @@ type App struct {
 	incidents incidents
 	accounts  accounts
 	decisions decisions
+	spared    atomic.Uint64 // requests that a version on probation failed, and the one before decided
 
 	active atomic.Pointer[active]
 	tasks  sync.WaitGroup // everything that Run started
@@ -148,7 +149,7 @@ func (a *App) start(ctx context.Context) {
 	a.ctx = ctx
 	a.tasks.Go(func() { a.proxy.Run(ctx) })
 	a.tasks.Go(func() { a.monitor.Run(ctx) })
-	a.tasks.Go(func() { a.watchScript(ctx) })
+	a.active.Load().route.run(a)
 	a.tasks.Go(func() { a.tick(ctx) })
 	if access := a.accounts.access; access != nil {
 		a.tasks.Go(func() { access.Run(ctx) })

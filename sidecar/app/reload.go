@@ -1,12 +1,9 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"time"
 
@@ -48,7 +45,7 @@ func (a *App) activate(c *config.Config) error {
 	before := a.clusters.Load()
 	next := a.newClusters(c, before)
 	a.clusters.Store(next)
-	r, err := a.newRoute(c)
+	newRoute, err := a.prepareRoute(c)
 	if err != nil {
 		a.clusters.Store(before)
 		return err
@@ -61,7 +58,7 @@ func (a *App) activate(c *config.Config) error {
 	}
 	next.start(a)
 	next.awaitMembers()
-	a.setActive(c, r)
+	a.setActive(c, newRoute())
 	for _, u := range gone(before, next) {
 		u.stop()
 		a.setMembers(u.Cluster, nil)
@@ -106,7 +103,9 @@ func (a *App) setActive(c *config.Config, r *route) {
 	for _, l := range a.listeners {
 		l.proxy.SetRouter(a.routerOf(l))
 	}
-	a.tasks.Go(old.route.close)
+	if old.route.script != r.script {
+		a.tasks.Go(old.route.close)
+	}
 }
 
 // refused notes why what runs goes on as it is; nil: there is no reason any more.
@@ -124,6 +123,7 @@ func needsRestart(old, c *config.Config) error {
 		changed bool
 	}{
 		{"name", old.Name != c.Name},
+		{"state_dir", old.StateDir != c.StateDir},
 		{"listen", !reflect.DeepEqual(old.Listen, c.Listen)},
 		{"limits", old.Limits != c.Limits},
 		{"trusted_proxies", !reflect.DeepEqual(old.TrustedProxies, c.TrustedProxies)},
@@ -139,87 +139,13 @@ func needsRestart(old, c *config.Config) error {
 	return nil
 }
 
-// watchScript makes a changed script file active. It looks at the file's content,
-// since not every file system tells of changes.
-func (a *App) watchScript(ctx context.Context) {
-	look := time.NewTicker(scriptLook)
-	defer look.Stop()
-	w := scriptWatch{}
-	for {
-		select {
-		case <-look.C:
-			w.look(a)
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// scriptLook is how often the script's file is looked at. A change is taken up
-// when two looks in a row find the same.
-const scriptLook = 250 * time.Millisecond
-
-type scriptWatch struct {
-	pending []byte // what the last look found, when that was new
-	refused []byte // what was tried and does not load
-}
-
-func (w *scriptWatch) look(a *App) {
+// Rollback makes the version of the script before the active one active again.
+func (a *App) Rollback() error {
 	a.reloading.Lock()
 	defer a.reloading.Unlock()
-	active := a.active.Load().route.script
-	if active == nil {
-		return
+	script := a.active.Load().route.script
+	if script == nil {
+		return errors.New("there is no script: the built-in rule routes")
 	}
-	code, err := os.ReadFile(active.file)
-	switch {
-	case err != nil: // editors and mounts replace files: it will be back
-		return
-	case bytes.Equal(code, active.code):
-		w.pending = nil
-		w.takenBack(a)
-		return
-	case w.refused != nil && bytes.Equal(code, w.refused):
-		w.pending = nil
-		return
-	case w.pending == nil || !bytes.Equal(code, w.pending):
-		w.pending = code
-		return
-	}
-	w.pending, w.refused = nil, nil
-	if !a.swapScript(code) {
-		w.refused = code
-	}
-}
-
-// takenBack notes that the file holds again what is active.
-func (w *scriptWatch) takenBack(a *App) {
-	if w.refused != nil {
-		w.refused = nil
-		a.refused(nil)
-	}
-}
-
-// swapScript makes code active, or tells why not.
-func (a *App) swapScript(code []byte) bool {
-	began := time.Now()
-	now := a.active.Load()
-	name := filepath.Base(now.config.Script.File)
-	s, err := a.loadScript(now.config, code)
-	if err != nil {
-		a.refused(err)
-		a.log.WithField("script", name).Errorf("script refused, %s stays: %v", now.route.version(), err)
-		return false
-	}
-	a.setActive(now.config, &route{router: s, script: s})
-	a.log.WithFields(logrus.Fields{"script": name, "version": s.script.Version()}).
-		Infof("script %s active in %d ms", s.script.Version(), time.Since(began).Milliseconds())
-	return true
-}
-
-func (r *route) version() string {
-	if r.script == nil {
-		return "the built-in rule"
-	}
-	return r.script.script.Version()
+	return script.versions.Rollback()
 }

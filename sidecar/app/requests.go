@@ -92,13 +92,13 @@ func (a *App) state() telemetry.State {
 		Clients: a.proxy.Clients(), Active: a.proxy.Active(),
 		Accepted: counts.Accepted, Refused: counts.Refused, Panics: counts.Panics,
 		Retries: make(map[string]uint64), Decisions: a.decisions.all(),
-		ReloadOK: now.fault == nil, Backends: a.backendStates(),
+		ReloadOK: now.whyNot() == nil, Backends: a.backendStates(),
 	}
 	for _, r := range counts.Retries {
 		s.Retries[r.Reason] = r.Count
 	}
 	if script := now.route.script; script != nil {
-		s.Script = script.script.Version()
+		s.Script = script.versions.Status().Version
 	}
 	if a.accounts.access != nil {
 		s.Access = a.accounts.access.Counts()

@@ -1,17 +1,12 @@
 package app
 
 import (
-	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
-	"outrider/scripting"
 	"outrider/sidecar/config"
 	"outrider/sidecar/proxy"
 )
@@ -54,24 +49,45 @@ type route struct {
 	script *scriptRouter // nil: the built-in rule
 }
 
+// newRoute makes the route of a configuration.
 func (a *App) newRoute(c *config.Config) (*route, error) {
 	if c.Script.File == "" {
 		return &route{router: a.builtinRule(c)}, nil
 	}
-	code, err := os.ReadFile(c.Script.File)
-	if err != nil {
-		return nil, fmt.Errorf("script.file: %w", err)
-	}
-	s, err := a.loadScript(c, code)
+	s, err := a.newScript(c)
 	if err != nil {
 		return nil, err
 	}
 	return &route{router: s, script: s}, nil
 }
 
+// prepareRoute makes the route of a new configuration. What may go wrong has gone
+// well when it returns; activate is called later, and must be.
+func (a *App) prepareRoute(c *config.Config) (activate func() *route, err error) {
+	now := a.active.Load().route
+	if now.script == nil || c.Script.File == "" {
+		next, err := a.newRoute(c)
+		return func() *route {
+			next.run(a)
+			return next
+		}, err
+	}
+	candidate, err := now.script.versions.Prepare(scriptSettings(c))
+	return func() *route {
+		candidate.Activate()
+		return now
+	}, err
+}
+
+func (r *route) run(a *App) {
+	if r.script != nil {
+		r.script.run(a.ctx)
+	}
+}
+
 func (r *route) close() {
 	if r.script != nil {
-		r.script.script.Close()
+		r.script.close()
 	}
 }
 
@@ -113,101 +129,14 @@ func noRoute() *proxy.Fault {
 	}
 }
 
-func scriptFailed(err error) *proxy.Fault {
-	return &proxy.Fault{
-		Status: http.StatusInternalServerError, Type: "proxy_internal_error", Err: err,
-		Detail: "the routing script failed (script.on_error: fail)",
-	}
-}
-
-// scriptRouter asks the user's script.
-type scriptRouter struct {
-	app     *App
-	script  *scripting.Script
-	file    string
-	code    []byte // of the script, as the file had it
-	limit   time.Duration
-	onError string
-	counts  decisions
-}
-
-// decisions counts them by outcome.
-type decisions [scripting.Busy + 1]atomic.Uint64
-
-// all are the outcomes that there were.
-func (d *decisions) all() map[string]uint64 {
-	all := make(map[string]uint64)
-	for i := range d {
-		if n := d[i].Load(); n > 0 {
-			all[scripting.Outcome(i).String()] = n
-		}
-	}
-	return all
-}
-
-// patience is how much longer than its own deadline a script may take to give
-// up, before the request goes on without it.
-const patience = 40 * time.Millisecond
-
-func (a *App) loadScript(c *config.Config, code []byte) (*scriptRouter, error) {
-	s, err := scripting.Load(scripting.Source{Name: filepath.Base(c.Script.File), Code: code}, scripting.Options{
-		Log: a.log, Clusters: view{a}, Timeout: c.Script.Timeout, OnError: c.Script.OnError, DefaultCluster: c.DefaultCluster,
-	})
-	if err != nil {
-		return nil, err
-	}
-	r := &scriptRouter{app: a, script: s, file: c.Script.File, code: code, limit: c.Script.Timeout + patience}
-	if c.Script.OnError != config.OnErrorFail {
-		r.onError = c.Script.OnError
-	}
-	return r, nil
-}
-
-// Route implements proxy.Router.
-func (r *scriptRouter) Route(request *proxy.Request) proxy.Decision {
-	return r.decision(r.script.Route(request))
-}
-
-// Limit implements proxy.Router.
-func (r *scriptRouter) Limit() time.Duration { return r.limit }
-
-// Overdue implements proxy.Router.
-func (r *scriptRouter) Overdue() proxy.Decision {
-	err := fmt.Errorf("%s: route did not return within %v", filepath.Base(r.file), r.limit)
-	return r.decision(scripting.Decision{Cluster: r.onError, Outcome: scripting.Timeout, Err: err})
-}
-
-func (r *scriptRouter) decision(d scripting.Decision) proxy.Decision {
-	r.counts[d.Outcome].Add(1)
-	r.app.decisions[d.Outcome].Add(1)
-	if d.Outcome.Failed() && d.Outcome != scripting.UnknownCluster { // scripting tells those by name
-		r.app.warnings.Warn("script "+d.Outcome.String(), logrus.Fields{
-			"script": r.file, "version": r.script.Version(), "outcome": d.Outcome.String(), "cause": d.Err,
-		}, "the routing script failed a request")
-	}
-	decision := proxy.Decision{Version: r.script.Version()}
-	if d.Outcome != scripting.OK {
-		decision.Outcome = d.Outcome.String()
-	}
-	switch u := r.app.clusters.Load().byName[d.Cluster]; {
-	case d.Respond != nil:
-		decision.Respond = (*proxy.Respond)(d.Respond)
-	case u != nil:
-		decision.Cluster = u.Cluster
-	case d.Outcome == scripting.NoRoute:
-		decision.Fault = noRoute()
-	default:
-		decision.Fault = scriptFailed(d.Err)
-	}
-	return decision
-}
-
 // CheckScript loads the script of a configuration, and lets it go again. A
 // script that does not load is the error.
 func CheckScript(c *config.Config, log logrus.FieldLogger) error {
 	a := &App{log: log}
 	a.clusters.Store(a.newClusters(c, nil))
-	r, err := a.newRoute(c)
+	alone := *c
+	alone.StateDir = "" // which belongs to a sidecar that runs
+	r, err := a.newRoute(&alone)
 	if err != nil {
 		return err
 	}

@@ -111,8 +111,8 @@ func (a *App) Status() admin.Status {
 		Clients: a.proxy.Clients(),
 		Active:  a.proxy.Active(),
 	}
-	if now.fault != nil {
-		s.Config.LastReloadError = now.fault.Error()
+	if fault := now.whyNot(); fault != nil {
+		s.Config.LastReloadError = fault.Error()
 	}
 	for _, l := range a.listeners {
 		s.Listeners = append(s.Listeners, admin.ListenerStatus{Name: l.proxy.Name, Address: l.net.Addr().String(), Cluster: l.cluster})
@@ -122,6 +122,14 @@ func (a *App) Status() admin.Status {
 	}
 	s.Clusters = a.clusterStatus()
 	return s
+}
+
+// whyNot is why the files are not what is active; nil when they are.
+func (now *active) whyNot() error {
+	if now.fault == nil && now.route.script != nil {
+		return now.route.script.versions.Status().Fault
+	}
+	return now.fault
 }
 
 func (a *App) clusterStatus() []admin.ClusterStatus {
@@ -157,8 +165,4 @@ func backendStatus(b *cluster.Backend, h health.Status) admin.BackendStatus {
 		Name: b.Name(), Address: b.Addr().String(), State: b.State().String(), Since: h.Since, Reason: h.Reason,
 		Requests: n.Requests.Load(), Failures: n.Failures.Load(), Retried: n.Retried.Load(), InFlight: n.InFlight.Load(),
 	}
-}
-
-func (r *scriptRouter) status() *admin.ScriptStatus {
-	return &admin.ScriptStatus{File: r.file, Version: r.script.Version(), Decisions: r.counts.all()}
 }

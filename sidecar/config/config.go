@@ -18,6 +18,7 @@ type Config struct {
 	App            string // host:port of the app beside us; "" = none
 	Listen         []Listener
 	DefaultCluster string // where an undecided request goes; "" = nowhere (404)
+	StateDir       string // where the last good script is kept; "" = nowhere
 	Script         Script
 	Clusters       []Cluster // in the order of the file, then app, then the environment's
 	TrustedProxies []netip.Prefix
@@ -72,6 +73,15 @@ type Script struct {
 	File    string        // path that can be opened as it stands; "" = the built-in rule
 	Timeout time.Duration // of one call
 	OnError string        // OnErrorFail or a cluster's name; resolved, never ""
+
+	Rollback Rollback
+}
+
+// Rollback says when a new version of the script is taken back.
+type Rollback struct {
+	ErrorRate float64 // share of failed calls, 0 to 1
+	MinErrors int
+	Window    time.Duration // the least time on probation
 }
 
 // OnErrorFail is the Script.OnError that answers 500. No cluster can have this name.

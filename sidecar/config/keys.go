@@ -14,7 +14,8 @@ func root(c *Config) section {
 			doc: "Where requests come in: one address, or a list of listeners."},
 		{name: "default_cluster", value: clusterName(&c.DefaultCluster),
 			doc: "Where a request goes when the script returns nothing. Default: the only cluster where there is one; `two` with the built-in rule; else none (404)."},
-		{name: "state_dir", later: true},
+		{name: "state_dir", value: text(&c.StateDir, "path", "a path", "", nil),
+			doc: "A directory of this sidecar's own, in which the last good script is kept, to be used at the next start should the files hold none that works. Empty: nothing is kept."},
 		{name: "script", value: script(&c.Script), doc: "The routing script."},
 		{name: "clusters", value: clusters{into: &c.Clusters}, doc: "Named groups of backends."},
 		{name: "gossip", later: true},
@@ -44,10 +45,22 @@ func script(s *Script) section {
 		{name: "data", later: true},
 		{name: "env", later: true},
 		{name: "max_moved", later: true},
-		{name: "rollback", later: true},
+		{name: "rollback", value: rollback(&s.Rollback),
+			doc: "When a new version, on probation for its first 1,000 calls, is taken back by itself. Meanwhile the version before decides what the new one fails on."},
 		{name: "shadow", later: true},
 		{name: "record", later: true},
 		{name: "allow", later: true},
+	}}
+}
+
+func rollback(r *Rollback) section {
+	return section{short: "; write rollback: { error_rate: 1% }", keys: []key{
+		{name: "error_rate", value: percent(&r.ErrorRate, 100), def: "1%",
+			doc: "The share of failed calls, also more than twice that of the version before, above which a version is taken back. 100%: never."},
+		{name: "min_errors", value: number(&r.MinErrors, 1, 1_000_000), def: "5",
+			doc: "So many failed calls, not all of one client, are needed; or three past their deadline."},
+		{name: "window", value: duration(&r.Window, time.Second, 24*time.Hour), def: "30s",
+			doc: "The least time that a version is on probation."},
 	}}
 }
 

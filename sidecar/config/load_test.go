@@ -17,7 +17,8 @@ func TestDefaultsAreThoseOfTheDocumentation(t *testing.T) {
 		Name:           "web-1",
 		Listen:         []Listener{{Name: "main", Address: ":6188", Forwarded: ForwardedAppend}},
 		DefaultCluster: "one",
-		Script:         Script{Timeout: 100 * time.Millisecond, OnError: OnErrorFail},
+		Script: Script{Timeout: 100 * time.Millisecond, OnError: OnErrorFail,
+			Rollback: Rollback{ErrorRate: 0.01, MinErrors: 5, Window: 30 * time.Second}},
 		Clusters: []Cluster{{
 			Name:     "one",
 			Backends: []Backend{{Host: "a", Port: 1, Weight: 1, Raw: "a:1"}},

@@ -110,7 +110,11 @@ func drawn(t *rapid.T) (*Config, map[string]any) {
 		Name:           rapid.StringMatching(`[A-Za-z]([A-Za-z0-9._-]{0,20}[A-Za-z])?`).Filter(func(s string) bool { return !isKeyword(s) }).Draw(t, "name"),
 		Listen:         []Listener{{Name: "in", Address: "127.0.0.1:0", Cluster: "c0", Forwarded: rapid.SampledFrom([]Forwarded{ForwardedAppend, ForwardedReplace, ForwardedOff}).Draw(t, "forwarded")}},
 		DefaultCluster: "c0",
-		Script:         Script{Timeout: milliseconds(1, 9999).Draw(t, "timeout"), OnError: rapid.SampledFrom([]string{OnErrorFail, "c0"}).Draw(t, "on_error")},
+		StateDir:       rapid.SampledFrom([]string{"", "state"}).Draw(t, "state_dir"),
+		Script: Script{Timeout: milliseconds(1, 9999).Draw(t, "timeout"), OnError: rapid.SampledFrom([]string{OnErrorFail, "c0"}).Draw(t, "on_error"), Rollback: Rollback{
+			ErrorRate: rapid.SampledFrom([]float64{0, 0.01, 1}).Draw(t, "error rate"), MinErrors: rapid.IntRange(1, 1000).Draw(t, "min errors"),
+			Window: milliseconds(1000, 9999).Draw(t, "rollback window"),
+		}},
 		AmbiguousPaths: rapid.SampledFrom([]AmbiguousPaths{AmbiguousPathsPass, AmbiguousPathsRefuse}).Draw(t, "paths"),
 		Limits: Limits{Connections: rapid.IntRange(1, 1000).Draw(t, "connections"), Backlog: rapid.IntRange(1, 1000).Draw(t, "backlog"), Head: int64(rapid.IntRange(1024, 1<<20).Draw(t, "head")), Fields: rapid.IntRange(1, 1000).Draw(t, "fields"),
 			HeadTimeout: milliseconds(1, 9999).Draw(t, "head timeout"), ClientIdle: milliseconds(1, 9999).Draw(t, "client idle"), HalfClose: milliseconds(0, 9999).Draw(t, "half close")},
@@ -134,8 +138,10 @@ func drawn(t *rapid.T) (*Config, map[string]any) {
 	}
 	return c, map[string]any{
 		"name": c.Name, "default_cluster": c.DefaultCluster, "ambiguous_paths": string(c.AmbiguousPaths), "dev": c.Dev,
-		"listen":          []any{map[string]any{"name": "in", "address": "127.0.0.1:0", "cluster": "c0", "forwarded": string(c.Listen[0].Forwarded)}},
-		"script":          map[string]any{"timeout": c.Script.Timeout.String(), "on_error": c.Script.OnError},
+		"listen":    []any{map[string]any{"name": "in", "address": "127.0.0.1:0", "cluster": "c0", "forwarded": string(c.Listen[0].Forwarded)}},
+		"state_dir": c.StateDir,
+		"script": map[string]any{"timeout": c.Script.Timeout.String(), "on_error": c.Script.OnError, "rollback": map[string]any{
+			"error_rate": fmt.Sprintf("%g%%", c.Script.Rollback.ErrorRate*100), "min_errors": c.Script.Rollback.MinErrors, "window": c.Script.Rollback.Window.String()}},
 		"clusters":        clusterDocs,
 		"trusted_proxies": []any{"10.0.0.0/8"},
 		"limits": map[string]any{"connections": c.Limits.Connections, "backlog": c.Limits.Backlog, "head": formatSize(c.Limits.Head), "fields": c.Limits.Fields,

@@ -265,6 +265,9 @@ func (u *rules) check(path string, c *Check) {
 
 func (u *rules) script() {
 	s := &u.c.Script
+	if u.c.StateDir != "" {
+		u.c.StateDir = u.r.locate("state_dir", u.c.StateDir, u.found)
+	}
 	if s.File != "" {
 		s.File = u.r.locate("script.file", s.File, u.found)
 		if _, err := u.r.files.read(s.File); err != nil {

@@ -1,0 +1,213 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Run keeps the version active that the files hold, until ctx is done.
+func (v *Versions) Run(ctx context.Context) {
+	w, err := newWatch()
+	if err != nil {
+		v.log.WithError(err).Warn("the file system does not tell of changes: a changed script is seen a little later")
+	}
+	defer w.close()
+	p := patient{}
+	for w.await(ctx, v.bell, p.within(time.Now())) {
+		v.judge()
+		if p.saw(v.look(w), time.Now()) {
+			v.takeUp()
+		}
+	}
+}
+
+// look reports what the files hold, and whether that is something new.
+func (v *Versions) look(w *watch) glance {
+	v.changing.Lock()
+	defer v.changing.Unlock()
+	w.follow(v.files)
+	now := lookAt(v.files)
+	_, err := os.Stat(v.settings.File)
+	return glance{now: now, changed: now != v.seen, missing: errors.Is(err, fs.ErrNotExist)}
+}
+
+// takeUp makes what the files hold active, or says why not.
+func (v *Versions) takeUp() {
+	v.changing.Lock()
+	settings := v.settings
+	v.changing.Unlock()
+	candidate, err := v.Prepare(settings)
+	if err != nil {
+		active := v.active.Load()
+		v.log.WithField("script", active.name()).Errorf("script refused, %s stays: %v", active.hash, err)
+		return
+	}
+	candidate.Activate()
+}
+
+// A Candidate is a version that is about to become active. Nothing else changes
+// before it is: whoever prepares it activates it.
+type Candidate struct {
+	versions *Versions
+	next     *version // nil: the files hold what is active
+	settings Settings
+	took     time.Duration // to build
+}
+
+// Prepare builds what the files hold now, to run with these settings. On an error
+// nothing has changed, and Status tells of it.
+func (v *Versions) Prepare(s Settings) (*Candidate, error) {
+	v.changing.Lock()
+	began := time.Now()
+	next, err := v.build(s)
+	if err != nil {
+		v.tell(err)
+		v.changing.Unlock()
+		return nil, err
+	}
+	active := v.active.Load()
+	if next.hash == active.hash && reflect.DeepEqual(next.settings, active.settings) {
+		v.retire(next)
+		next = nil
+	}
+	return &Candidate{versions: v, next: next, settings: s, took: time.Since(began)}, nil
+}
+
+// Activate swaps the candidate in.
+func (c *Candidate) Activate() {
+	v := c.versions
+	defer v.changing.Unlock()
+	v.settings = c.settings
+	if c.next == nil {
+		v.tell(nil)
+		return
+	}
+	v.activate(c.next)
+	v.log.WithFields(logrus.Fields{"script": c.next.name(), "version": c.next.hash}).
+		Infof("script %s active in %d ms", c.next.hash, c.took.Milliseconds())
+}
+
+// tell has Status tell why the files are not what is active, if so.
+func (v *Versions) tell(fault error) {
+	t := &told{fault: fault}
+	if v.previous != nil {
+		t.previous = v.previous.hash
+	}
+	v.told.Store(t)
+}
+
+// activate swaps versions. The new one is on probation, unless it is the old one
+// with other settings.
+func (v *Versions) activate(next *version) {
+	old := v.active.Load()
+	next.since = time.Now()
+	if next.hash != old.hash {
+		v.refused = nil
+		next.trial.Store(newTrial(next.settings.Probation, next.since, old.errorRate()))
+	} else {
+		next.trial.Store(old.trial.Load())
+	}
+	next.before.Store(old)
+	v.active.Store(next)
+	old.before.Store(nil)
+	v.retire(v.previous)
+	v.previous = old
+	v.tell(nil)
+}
+
+func (v *Versions) retire(old *version) {
+	if old != nil {
+		v.tasks.Go(old.script.Close)
+	}
+}
+
+// judge takes the active version back where its probation says so, or where its
+// calls do not end; and trusts it where its probation is over.
+func (v *Versions) judge() {
+	v.changing.Lock()
+	defer v.changing.Unlock()
+	active := v.active.Load()
+	on := active.trial.Load()
+	switch {
+	case active.isStuck() && v.previous == nil:
+		v.quarantine(active)
+	case active.isStuck():
+		v.takeBack(errStuck)
+	case on == nil:
+	case on.isGuilty():
+		v.takeBack(on.reason())
+	default:
+		v.trust(active, on)
+	}
+}
+
+// trust keeps a version over restarts when it has lasted, and ends its probation
+// when that is over.
+func (v *Versions) trust(active *version, on *trial) {
+	if !active.kept && on.hasLasted(time.Now()) {
+		v.keep()
+	}
+	if on.isOver(time.Now()) {
+		active.trial.Store(nil)
+	}
+}
+
+var (
+	errStuck      = fmt.Errorf("more than %d of its calls are in built-ins that do not end", maxStuck)
+	errByHand     = errors.New("by hand")
+	errNoPrevious = errors.New("there is no version before this one since the start")
+)
+
+func (v *Versions) quarantine(active *version) {
+	if active.quarantined.Swap(true) {
+		return
+	}
+	v.tell(errStuck)
+	v.log.WithFields(logrus.Fields{"script": active.name(), "version": active.hash}).
+		Errorf("script %s is not asked any more, script.on_error decides until the files change: %v", active.hash, errStuck)
+}
+
+// Rollback makes the version before active again. What the files hold is refused
+// until they change.
+func (v *Versions) Rollback() error {
+	v.changing.Lock()
+	defer v.changing.Unlock()
+	if v.previous == nil {
+		return errNoPrevious
+	}
+	v.takeBack(errByHand)
+	return nil
+}
+
+// takeBack makes the version before active. It is trusted: it was active before.
+func (v *Versions) takeBack(why error) {
+	bad, good := v.active.Load(), v.previous
+	good.trial.Store(nil)
+	v.active.Store(good)
+	v.previous = nil
+	v.refused = &refusal{Hash: bad.hash, Why: why.Error()}
+	v.tell(v.refused)
+	v.keep()
+	v.log.WithFields(logrus.Fields{"script": bad.name(), "version": good.hash}).
+		Errorf("script %s taken back, %s is active again: %v", bad.hash, good.hash, why)
+	bad.before.Store(nil)
+	v.retire(bad)
+}
+
+// keep writes the active version to the state directory.
+func (v *Versions) keep() {
+	active := v.active.Load()
+	active.kept = true
+	good := active.snapshot
+	good.Kept = time.Now()
+	if err := (kept{Good: &good, Refused: v.refused}).write(v.options.StateDir); err != nil {
+		v.log.Error(err.Error())
+	}
+}

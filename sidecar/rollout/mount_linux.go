@@ -1,0 +1,33 @@
+package rollout
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// isMount reports whether a file is a mount of its own, as `docker run -v
+// ./route.js:/route.js` makes one. It shows for ever the file that was there then:
+// an editor that replaces the file outside changes nothing inside.
+func isMount(file string) bool {
+	path, err := filepath.Abs(file)
+	if err != nil {
+		return false
+	}
+	mounts, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return false
+	}
+	defer func() { _ = mounts.Close() }()
+	for lines := bufio.NewScanner(mounts); lines.Scan(); {
+		// See proc(5): the fifth field is the mount point, with octal escapes.
+		if fields := strings.Fields(lines.Text()); len(fields) > 4 && unescape.Replace(fields[4]) == path {
+			return true
+		}
+	}
+	return false
+}
+
+//nolint:gochecknoglobals // immutable table
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
