@@ -42,11 +42,11 @@ func (c *clusters) Get(name string) goja.Value {
 }
 
 func (c *clusters) Has(name string) bool {
-	_, _, ok := c.rt.script.options.Clusters.Health(name)
+	_, _, ok := c.rt.health(name)
 	return ok
 }
 
-func (c *clusters) Keys() []string { return c.rt.script.options.Clusters.Names() }
+func (c *clusters) Keys() []string { return c.rt.clusters().Names() }
 
 func (c *clusters) Set(string, goja.Value) bool {
 	c.rt.throw("ctx.clusters is read-only")
@@ -60,15 +60,14 @@ func (c *clusters) Delete(string) bool {
 
 // newClusterView makes one cluster's object, whose numbers are read live.
 func (rt *runtime) newClusterView(name string) *goja.Object {
-	health := rt.script.options.Clusters.Health
 	view := rt.js.NewObject()
 	rt.define(view, "name", rt.text(name))
 	rt.defineGetter(view, "healthy", func() goja.Value {
-		healthy, _, _ := health(name)
+		healthy, _, _ := rt.health(name)
 		return rt.js.ToValue(healthy)
 	})
 	rt.defineGetter(view, "total", func() goja.Value {
-		_, total, _ := health(name)
+		_, total, _ := rt.health(name)
 		return rt.js.ToValue(total)
 	})
 	return rt.freeze(view)

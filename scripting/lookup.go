@@ -68,12 +68,20 @@ func (v *view) find(kind lookupKind, name string) goja.Value {
 	if kind == headers {
 		return v.header(name)
 	}
+	value, found := "", false
 	for _, p := range v.pairs(kind) {
 		if p.name == name {
-			return v.rt.text(p.value)
+			value, found = p.value, true
+			break
 		}
 	}
-	return nil
+	if n := v.rt.notes; n != nil && kind == cookies {
+		n.cookie(name, value, found)
+	}
+	if !found {
+		return nil
+	}
+	return v.rt.text(value)
 }
 
 func (v *view) header(name string) goja.Value {
@@ -83,8 +91,12 @@ func (v *view) header(name string) goja.Value {
 		}
 	}
 	var value goja.Value
-	if s, ok := v.current().Header(name); ok {
+	s, ok := v.current().Header(name)
+	if ok {
 		value = v.rt.text(s)
+	}
+	if n := v.rt.notes; n != nil {
+		n.header(name, s, ok)
 	}
 	v.headers = append(v.headers, known{name, value})
 	return value
@@ -106,7 +118,7 @@ func (v *view) pairs(kind lookupKind) []pair {
 	if !v.parsed[kind] {
 		v.parsed[kind] = true
 		if kind == query {
-			v.query = appendQuery(v.query[:0], r.RawQuery())
+			v.query = appendQuery(v.query[:0], noted(v.rt.notes, ReadQuery, r.RawQuery()))
 		} else if header, ok := r.Header("cookie"); ok {
 			v.cookies = appendCookies(v.cookies[:0], header)
 		}
@@ -119,13 +131,22 @@ func (v *view) pairs(kind lookupKind) []pair {
 
 func (v *view) names(kind lookupKind) []string {
 	if kind == headers {
-		return slices.Clone(v.current().HeaderNames())
+		names := slices.Clone(v.current().HeaderNames())
+		if n := v.rt.notes; n != nil {
+			n.Has |= ReadHeaderNames
+			n.HeaderNames = slices.Clone(names)
+		}
+		return names
 	}
 	var names []string
 	for _, p := range v.pairs(kind) {
 		if !slices.Contains(names, p.name) {
 			names = append(names, p.name)
 		}
+	}
+	if n := v.rt.notes; n != nil && kind == cookies {
+		n.Has |= ReadCookieNames
+		n.CookieNames = slices.Clone(names)
 	}
 	return names
 }

@@ -82,26 +82,26 @@ func (v *view) get(p property) goja.Value {
 }
 
 func (v *view) read(p property) goja.Value {
-	r := v.current()
+	r, n := v.current(), v.rt.notes
 	switch p {
 	case propMethod:
-		return v.rt.intern(r.Method())
+		return v.rt.intern(noted(n, ReadMethod, r.Method()))
 	case propPath:
-		return v.rt.text(r.Path())
+		return v.rt.text(noted(n, ReadPath, r.Path()))
 	case propCleanPath:
 		return v.cleanPath(r)
 	case propURL:
-		return v.rt.text(urlOf(r))
+		return v.rt.text(v.url(r))
 	case propHost:
-		return v.rt.text(r.Host())
+		return v.rt.text(noted(n, ReadHost, r.Host()))
 	case propScheme:
-		return v.rt.intern(r.Scheme())
+		return v.rt.intern(noted(n, ReadScheme, r.Scheme()))
 	case propIP:
-		return v.rt.text(r.IP())
+		return v.rt.text(noted(n, ReadIP, r.IP()))
 	case propID:
-		return v.rt.text(r.ID())
+		return v.rt.text(noted(n, ReadID, r.ID()))
 	case propListener:
-		return v.rt.intern(r.Listener())
+		return v.rt.intern(noted(n, ReadListener, r.Listener()))
 	case propHeaders:
 		return v.lookup(headers)
 	case propQuery:
@@ -112,16 +112,17 @@ func (v *view) read(p property) goja.Value {
 }
 
 func (v *view) cleanPath(r Request) goja.Value {
-	path := r.Path()
+	path := noted(v.rt.notes, ReadPath, r.Path())
 	if clean := cleanPath(path); clean != path {
 		return v.rt.text(clean)
 	}
 	return v.get(propPath)
 }
 
-func urlOf(r Request) string {
-	url := r.Scheme() + "://" + r.Host() + r.Path()
-	if q := r.RawQuery(); q != "" {
+func (v *view) url(r Request) string {
+	n := v.rt.notes
+	url := noted(n, ReadScheme, r.Scheme()) + "://" + noted(n, ReadHost, r.Host()) + noted(n, ReadPath, r.Path())
+	if q := noted(n, ReadQuery, r.RawQuery()); q != "" {
 		url += "?" + q
 	}
 	return url

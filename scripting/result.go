@@ -47,7 +47,7 @@ func (rt *runtime) toCluster(name string) Decision {
 	if name == "" {
 		return rt.badReturn("route returned an empty string")
 	}
-	if _, _, ok := rt.script.options.Clusters.Health(name); !ok {
+	if _, _, ok := rt.health(name); !ok {
 		return rt.script.unknownCluster(name)
 	}
 	return Decision{Cluster: name, Outcome: OK}
@@ -81,7 +81,7 @@ func (rt *runtime) toList(list *goja.Object) Decision {
 		if !ok || name.Length() == 0 {
 			return rt.badReturn("route returned a list with %s in place %d, it takes names of clusters", kindOf(list.Get(strconv.Itoa(i))), i)
 		}
-		healthy, _, ok := rt.script.options.Clusters.Health(name.String())
+		healthy, _, ok := rt.health(name.String())
 		if !ok {
 			return rt.script.unknownCluster(name.String())
 		}

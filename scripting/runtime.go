@@ -26,7 +26,10 @@ type runtime struct {
 	route  native
 	args   [2]goja.Value // req, ctx
 	view   view          // what the current call has read of its request
+	moment Moment        // what the current call sees in the place of the present
 	now    time.Time     // the start of the current call as the script sees it; zero until it asks
+	dice   dice          // Math.random of the current call
+	notes  *Reading      // what the current call has read; nil: nobody wants to know
 	jobs   jobs
 	broken bool // the engine itself failed; not to be used again
 
@@ -45,6 +48,10 @@ func (rt *runtime) prepare() (err error) {
 	rt.js = goja.New()
 	rt.js.SetMaxCallStackSize(maxCallStack)
 	rt.js.SetTimeSource(rt.clock)
+	rt.js.SetRandSource(rt.dice.roll)
+	if rt.script.options.OnCall != nil {
+		rt.notes = new(Reading)
+	}
 	rt.js.SetAsyncContextTracker(&rt.jobs)
 	rt.freezer = rt.builtin("Object", "freeze")
 	rt.rangeError = rt.global("RangeError")
@@ -77,15 +84,22 @@ func (rt *runtime) recoverLoad(err *error) {
 
 // call routes one request: it runs the script and reads what it returned, all
 // under the same ticket, since reading a result may run the script's code too.
-func (rt *runtime) call(r Request) (decision Decision) {
+func (rt *runtime) call(r Request, m Moment) (decision Decision) {
+	rt.moment, rt.now, rt.dice.seed = m, m.Now, m.Seed
+	if rt.notes != nil {
+		rt.notes.begin(r)
+	}
 	rt.view.begin(r)
 	rt.args[0] = rt.view.handle()
 	defer func() {
 		if x := recover(); x != nil {
 			decision = rt.failure(x)
 		}
+		if rt.notes != nil {
+			rt.tell(decision)
+		}
 		rt.view.end()
-		rt.now = time.Time{}
+		rt.end()
 		rt.dropJobs()
 	}()
 	return rt.decide(rt.route(goja.FunctionCall{This: goja.Undefined(), Arguments: rt.args[:]}))
@@ -94,6 +108,31 @@ func (rt *runtime) call(r Request) (decision Decision) {
 // builtin is a function of a global object, taken before the script can change it.
 func (rt *runtime) builtin(object, name string) native {
 	return rt.js.GlobalObject().Get(object).(*goja.Object).Get(name).Export().(native)
+}
+
+// end forgets the moment of the call.
+func (rt *runtime) end() {
+	rt.now, rt.dice.seeded = time.Time{}, false
+	if rt.moment.Clusters != nil {
+		rt.moment = Moment{}
+	}
+}
+
+// clusters is how the clusters are, to the current call.
+func (rt *runtime) clusters() Clusters {
+	if rt.moment.Clusters != nil {
+		return rt.moment.Clusters
+	}
+	return rt.script.options.Clusters
+}
+
+// health is that of a cluster, to the current call.
+func (rt *runtime) health(name string) (healthy, total int, ok bool) {
+	healthy, total, ok = rt.clusters().Health(name)
+	if rt.notes != nil {
+		rt.notes.cluster(ClusterHealth{name, healthy, total, ok})
+	}
+	return healthy, total, ok
 }
 
 // clock is what Date sees: one time for the whole call.

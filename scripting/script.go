@@ -51,6 +51,10 @@ type Options struct {
 	OnError        string             // "fail" (also "") or the cluster that gets a request whose call failed
 	DefaultCluster string             // for a script that returns nothing; "" is 404
 	Workers        int                // runtimes that are always there; 0 is GOMAXPROCS
+
+	// OnCall is told of each call what it read and what came of it, on the
+	// goroutine of Route. The reading is valid until it returns. Optional.
+	OnCall func(*Reading, Decision)
 }
 
 const defaultTimeout = 100 * time.Millisecond
@@ -151,13 +155,16 @@ func (o Options) complete() (Options, error) {
 // been given up and replaced by then, and r is not called any more after the
 // deadline, so a caller that must go on may do so from another goroutine and drop
 // the late decision.
-func (s *Script) Route(r Request) Decision {
+func (s *Script) Route(r Request) Decision { return s.RouteAt(r, Moment{}) }
+
+// RouteAt is Route at another moment than the present.
+func (s *Script) RouteAt(r Request, m Moment) Decision {
 	rt := s.acquire()
 	if rt == nil {
 		return s.fail(Busy, fmt.Errorf("%s: no runtime came free within %v", s.source.name, patience))
 	}
 	s.watch()
-	decision := rt.call(r)
+	decision := rt.call(r, m)
 	if s.release(rt) {
 		return decision
 	}
