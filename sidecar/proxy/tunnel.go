@@ -56,7 +56,8 @@ func (t *tunnel) touch() { t.used.Store(int64(t.loop.Now())) }
 func (t *tunnel) silent() bool { return t.loop.Now()-time.Duration(t.used.Load()) >= t.idle }
 
 // carry passes bytes on until from ends, which it tells to, and counts them. An
-// error ends both directions.
+// error ends both directions, but what an end has said before it broke still
+// arrives: a failed write leaves the other direction to find that end by itself.
 func (t *tunnel) carry(from, to *stream.Conn, passed *int64) error {
 	from.SetReadLimit(t.idle)
 	to.SetWriteLimit(t.idle)
@@ -64,9 +65,9 @@ func (t *tunnel) carry(from, to *stream.Conn, passed *int64) error {
 		if b := from.Bytes(); len(b) > 0 {
 			t.touch()
 			if err := to.Write(b); err != nil {
-				t.broken(to, err)
-				from.Stop()
-				to.Stop()
+				if !t.broken(to, err) {
+					stop(from, to)
+				}
 				return err
 			}
 			*passed += int64(len(b))
@@ -74,24 +75,32 @@ func (t *tunnel) carry(from, to *stream.Conn, passed *int64) error {
 		}
 		switch err := from.Fill(stream.BodyBuffer, nil); {
 		case err == nil:
+		case errors.Is(err, io.EOF) && t.broke.Load() == from:
+			return io.ErrUnexpectedEOF // the write that failed has used up the reset
 		case errors.Is(err, io.EOF):
 			return to.CloseWrite()
 		case errors.Is(err, stream.ErrTimeout) && !t.silent():
 		default:
 			t.broken(from, err)
-			from.Stop()
-			to.Stop()
+			stop(from, to)
 			return err
 		}
 	}
 }
 
-// broken notes which connection an error comes from. A silence, or a Stop, is the
-// doing of neither.
-func (t *tunnel) broken(c *stream.Conn, err error) {
-	if !errors.Is(err, stream.ErrTimeout) && !errors.Is(err, stream.ErrStopped) {
-		t.broke.CompareAndSwap(nil, c)
+func stop(from, to *stream.Conn) {
+	from.Stop()
+	to.Stop()
+}
+
+// broken notes which connection an error comes from, and reports whether it is
+// broken. A silence, or a Stop, is the doing of neither.
+func (t *tunnel) broken(c *stream.Conn, err error) bool {
+	if errors.Is(err, stream.ErrTimeout) || errors.Is(err, stream.ErrStopped) {
+		return false
 	}
+	t.broke.CompareAndSwap(nil, c)
+	return true
 }
 
 func (t *tunnel) whose(client *stream.Conn) Party {

@@ -235,6 +235,39 @@ func TestATunnelThatIsCutIsCutOnTheOtherSideToo(t *testing.T) {
 	})
 }
 
+// Who closes without having read all resets the connection, behind its last
+// words. The other end may be sending all the while.
+func TestTheLastWordsBeforeAResetArrive(t *testing.T) {
+	const words = "these are my last words"
+	for range 20 { // so that the write fails first, at least once
+		t.Run("the backend's", func(t *testing.T) {
+			sc, c, _ := tunnelled(t, func(c *far) {
+				_, _ = io.ReadFull(c.in, make([]byte, 64<<10))
+				c.write(words)
+				c.reset()
+			})
+			go func() { _, _ = io.Copy(c.nc, zeros{}) }()
+			if rest, err := c.rest(); rest != words {
+				t.Errorf("the client got %q and then %v", rest, err)
+			}
+			sc.rest(t)
+		})
+		t.Run("the client's", func(t *testing.T) {
+			sc, c, up := tunnelled(t, func(c *far) {
+				go func() { _, _ = io.Copy(c.nc, zeros{}) }()
+				_ = c.awaitClose()
+			})
+			_, _ = io.ReadFull(c.in, make([]byte, 64<<10))
+			c.send(words).reset()
+			up.conn(0).expectGone()
+			if got := up.conn(0).got(); !strings.HasSuffix(got, words) {
+				t.Errorf("the backend got %q", got)
+			}
+			sc.rest(t)
+		})
+	}
+}
+
 func idle(d time.Duration) option { return policy(func(p *cluster.Policy) { p.StreamIdle = d }) }
 
 func TestAnIdleTunnelIsClosed(t *testing.T) {
