@@ -176,15 +176,18 @@ func churn(addr string, w, n int) error {
 }
 
 func TestWithoutDescriptorsItWaitsAndServesAgain(t *testing.T) {
-	sc := start(t, backend(t, ok), setup{files: 64})
-	held := make([]net.Conn, 100) // the last ones wait in the backlog
-	for i := range held {
-		held[i] = dial(t, sc.addr, i)
+	letGo := make(chan struct{})
+	sc := start(t, backend(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			<-letGo
+		}
+		ok(w, r)
+	}), setup{files: 64})
+	for i := range 100 { // the last ones wait in the backlog
+		io.WriteString(dial(t, sc.addr, i), "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
 	}
 	until(t, "a warning", func() bool { return strings.Contains(sc.log.String(), "can not accept connections") })
-	for _, c := range held {
-		c.Close()
-	}
+	close(letGo)
 	until(t, "service", func() bool { return sc.get("/") == nil })
 	if n := strings.Count(sc.log.String(), "can not accept connections"); n > 2 {
 		t.Errorf("it said so %d times", n)
@@ -192,4 +195,16 @@ func TestWithoutDescriptorsItWaitsAndServesAgain(t *testing.T) {
 	if strings.Contains(sc.log.String(), " out: ") {
 		t.Errorf("our own shortage is held against a backend:\n%s", sc.log)
 	}
+}
+
+func TestHalfHeadsThatHoldAllDescriptorsMakeRoomForOthers(t *testing.T) {
+	const files = 200
+	sc := start(t, backend(t, ok), setup{files: files})
+	attacked(t, sc, func() {
+		for i := range 2 * files { // the last ones wait in the backlog
+			io.WriteString(dial(t, sc.addr, i), "GET / HTTP/1.1\r\nHost: a\r\nX")
+		}
+		until(t, "room to be made", func() bool { return strings.Contains(sc.log.String(), "closed to make room") })
+		until(t, "the last of them to be turned away or closed", func() bool { return sc.files() < files/2 })
+	})
 }

@@ -90,7 +90,7 @@ func (a *App) state() telemetry.State {
 	s := telemetry.State{
 		Version: a.options.Version,
 		Clients: a.proxy.Clients(), Active: a.proxy.Active(),
-		Accepted: counts.Accepted, Refused: counts.Refused, Panics: counts.Panics,
+		Accepted: counts.Accepted, Refused: counts.Refused, Evicted: counts.Evicted, Panics: counts.Panics,
 		Retries: make(map[string]uint64), Decisions: a.decisions.all(),
 		ReloadOK: now.whyNot() == nil, Backends: a.backendStates(),
 	}

@@ -176,7 +176,7 @@ func tlsKeys(t *TLS) section {
 func limits(l *Limits) section {
 	return section{keys: []key{
 		{name: "connections", value: number(&l.Connections, 1, 10_000_000), def: "20000",
-			doc: "Client connections at once; more are answered 503."},
+			doc: "Client connections at once. One more takes the place of the one that has been without a whole request for longest, a second at least; when there is none, it is answered 503. The same holds when descriptors run out, but for the answer."},
 		{name: "backlog", value: number(&l.Backlog, 1, 1<<20), def: "4096",
 			doc: "Connections of one listener that may wait to be accepted; the system may allow fewer (Linux: net.core.somaxconn)."},
 		{name: "buffers", value: sizeOrAuto(&l.Buffers, 1<<20, 1<<40), def: "auto",

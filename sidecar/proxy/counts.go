@@ -6,6 +6,7 @@ import "sync/atomic"
 type Counts struct {
 	Accepted uint64 // client connections that were taken
 	Refused  uint64 // client connections that were one too many
+	Evicted  uint64 // client connections that were closed to make room for others
 	Panics   uint64 // that were contained
 	Retries  []RetryCount
 }
@@ -20,7 +21,7 @@ type RetryCount struct {
 
 // Counts may be called from any goroutine.
 func (s *Server) Counts() Counts {
-	c := Counts{Accepted: s.counts.accepted.Load(), Refused: s.counts.refused.Load(), Panics: s.panics.Load()}
+	c := Counts{Accepted: s.counts.accepted.Load(), Refused: s.counts.refused.Load(), Evicted: s.counts.evicted.Load(), Panics: s.panics.Load()}
 	for i := range s.counts.retries {
 		c.Retries = append(c.Retries, RetryCount{retryReasons[i], s.counts.retries[i].Load()})
 	}
@@ -28,8 +29,8 @@ func (s *Server) Counts() Counts {
 }
 
 type counts struct {
-	accepted, refused atomic.Uint64
-	retries           [len(retryReasons)]atomic.Uint64
+	accepted, refused, evicted atomic.Uint64
+	retries                    [len(retryReasons)]atomic.Uint64
 }
 
 //nolint:gochecknoglobals // immutable

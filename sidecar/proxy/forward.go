@@ -163,9 +163,17 @@ func (x *exchange) connect(b *cluster.Backend, fresh bool) (err error) {
 			return nil
 		}
 	}
-	x.up.conn, err = loop.Dial(b.Addr(), x.within(x.policy.Connect), x.policy.TLS)
-	return err
+	for evictions := 0; ; evictions++ {
+		x.up.conn, err = loop.Dial(b.Addr(), x.within(x.policy.Connect), x.policy.TLS)
+		if err == nil || !noDescriptors(err) || evictions == maxDialEvictions || !x.server.makeRoom("descriptors") {
+			return err
+		}
+	}
 }
+
+// maxDialEvictions bounds the clients that go to make room for one connection:
+// somebody else may be faster to take their descriptors.
+const maxDialEvictions = 3
 
 // unconnected is the failure of a try that made no connection.
 func (x *exchange) unconnected(b *cluster.Backend, err error) (failure, error) {

@@ -15,10 +15,16 @@ func limited(change func(*proxy.Limits)) option {
 }
 
 func TestATurnedAwayConnectionLeavesTheOthersAlone(t *testing.T) {
-	up := newUpstream(t, answers(ok))
+	letGo := make(chan struct{})
+	up := newUpstream(t, func(c *far) {
+		for c.request() != nil {
+			c.await(letGo)
+			c.write(ok)
+		}
+	})
 	sc := newSidecar(t, to(up), limited(func(l *proxy.Limits) { l.Connections = 2 }))
-	first, second := dialRaw(t, sc.addr), dialRaw(t, sc.addr)
-	until(t, "two clients", func() bool { return sc.Clients() == 2 })
+	first, second := dialRaw(t, sc.addr).send(getRoot), dialRaw(t, sc.addr).send(getRoot)
+	until(t, "two requests", func() bool { return len(up.requests()) == 2 })
 	third := dialRaw(t, sc.addr)
 	a := third.response() // without a request
 	expectFault(t, a, http.StatusServiceUnavailable, "connection_limit_reached")
@@ -26,11 +32,38 @@ func TestATurnedAwayConnectionLeavesTheOthersAlone(t *testing.T) {
 		t.Errorf("got Retry-After %q, close %v", a.Header.Get("Retry-After"), a.Close)
 	}
 	third.close()
-	expectOK(t, first.send(getRoot).response())
-	expectOK(t, second.send(getRoot).response())
+	close(letGo)
+	expectOK(t, first.response())
+	expectOK(t, second.response())
 	first.close()
 	until(t, "a free place", func() bool { return sc.Clients() == 1 })
 	expectOK(t, sc.exchange(t, getRoot))
+}
+
+func TestClientsThatSendNoRequestMakeRoomForThoseThatDo(t *testing.T) {
+	for name, begin := range map[string]func(*testing.T, *client){
+		"never sent anything":  func(*testing.T, *client) {},
+		"sent half a head":     func(_ *testing.T, c *client) { c.send("GET / HTTP/1.1\r\nHost: a\r\nX") },
+		"had a request before": func(t *testing.T, c *client) { expectOK(t, c.send(getRoot).response()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			const limit = 40
+			sc := newSidecar(t, to(newUpstream(t, answers(ok))), limited(func(l *proxy.Limits) { l.Connections = limit }))
+			for range limit {
+				begin(t, dialRaw(t, sc.addr))
+			}
+			until(t, "all of them", func() bool { return sc.Clients() == limit })
+			for range limit / 2 {
+				until(t, "one of them to have waited for long enough", func() bool {
+					return dialRaw(t, sc.addr).send(getRoot).response().StatusCode == http.StatusOK // and it stays
+				})
+			}
+			if n := sc.Counts().Evicted; n != limit/2 {
+				t.Errorf("%d were closed to make room for %d", n, limit/2)
+			}
+			until(t, "no more than are allowed", func() bool { return sc.Clients() == limit })
+		})
+	}
 }
 
 func TestAnIdleClientIsClosed(t *testing.T) {

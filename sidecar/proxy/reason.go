@@ -30,3 +30,8 @@ func connectErrorType(err error) string {
 // isLocal tells that an error is our own doing, and says nothing about the
 // backend.
 func isLocal(err error) bool { return cause.Local(err) || errors.Is(err, stream.ErrStopped) }
+
+// noDescriptors tells that the process or the system has no descriptors left.
+func noDescriptors(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}

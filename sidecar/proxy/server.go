@@ -56,7 +56,7 @@ type Options struct {
 
 // Limits bound what clients can ask of a Server.
 type Limits struct {
-	Connections int           // client connections at a time; more are answered 503
+	Connections int           // client connections at a time; more take the place of one that waits for a request, or are answered 503
 	Memory      int64         // bytes that all exchanges may take; beyond it new ones wait for HeadTimeout at most, then are answered 503. 0: no bounds
 	Head        int           // bytes of a head
 	Fields      int           // fields of a head
@@ -155,6 +155,7 @@ func (s *Server) Serve(ln net.Listener, l *Listener) error {
 		case err == nil:
 			pause = 0
 			s.accept(conn, l)
+		case noDescriptors(err) && s.makeRoom("descriptors"):
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case isLocal(err), cause.Timeout(err), errors.Is(err, syscall.ECONNABORTED):
@@ -193,7 +194,7 @@ func (s *Server) StopAccepting() {
 }
 
 func (s *Server) accept(conn *stream.Conn, l *Listener) {
-	if limit := s.options.Limits.Connections; limit > 0 && s.clients.Load() >= int64(limit) {
+	if limit := s.options.Limits.Connections; limit > 0 && s.clients.Load() >= int64(limit) && !s.makeRoom("limits.connections") {
 		s.counts.refused.Add(1)
 		s.loop.Go(func() { s.turnAway(conn) })
 		return
@@ -201,6 +202,24 @@ func (s *Server) accept(conn *stream.Conn, l *Listener) {
 	s.clients.Add(1)
 	s.counts.accepted.Add(1)
 	s.loop.Start(conn, s.newClient(conn, l))
+}
+
+// evictAfter is for how long a client may at least be without a whole request,
+// for its first bytes may be on their way.
+const evictAfter = time.Second
+
+// makeRoom closes the connection of a client that has been without a whole
+// request for long, in favour of one that may have some. Otherwise those who open
+// connections and send nothing, or half a head, would keep all the others out. False:
+// there is no such client.
+func (s *Server) makeRoom(short string) bool {
+	if !s.loop.Evict(evictAfter) {
+		return false
+	}
+	s.counts.evicted.Add(1)
+	s.warnings.Warn("evict "+short, logrus.Fields{"short_of": short, "clients": s.Clients()},
+		"connections of clients that send no request are closed to make room")
+	return true
 }
 
 // turnAway answers a connection that is one too many.

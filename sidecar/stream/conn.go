@@ -48,6 +48,7 @@ type transport interface {
 	// first reads the first bytes of an idle connection. errNotYet: there are
 	// none after all.
 	first(p []byte) (int, error)
+	evict() bool                // closes an idle connection; false: it is not, or not any longer
 	park(gone func(*Conn)) bool // see Conn.Park
 	unpark() bool               // see Conn.Unpark
 
@@ -64,6 +65,7 @@ type transport interface {
 type Conn struct {
 	// What the loop looks at stands together: there may be very many of these.
 	readBy, writeBy atomic.Int64 // when the wait under way is over; 0: there is none
+	idleSince       atomic.Int64 // on the loop's clock; only while the turn is the client's
 	watch           watch
 	transport       transport
 

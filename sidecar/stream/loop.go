@@ -30,10 +30,11 @@ type Loop struct {
 	life context.Context // of what begins without a connection; StopAll ends it
 	end  context.CancelFunc
 
-	mu    sync.Mutex // guards conns and the conns' slots
-	conns []*Conn
-	swept int           // the ones from here on have been looked at in this round
-	wake  chan struct{} // tells Run that there are connections again
+	mu     sync.Mutex // guards conns and the conns' slots, swept and evicts
+	conns  []*Conn
+	swept  int           // the ones from here on have been looked at in this round
+	evicts int           // the one that Evict looked at last
+	wake   chan struct{} // tells Run that there are connections again
 }
 
 // A sweep looks at one of sweepPart parts of the connections, and at sweepLeast

@@ -43,6 +43,7 @@ func explore(rt *rapid.T) {
 		"idle":       m.idle,
 		"park":       func(*rapid.T) { m.park() },
 		"unpark":     func(*rapid.T) { m.unpark() },
+		"evict":      func(*rapid.T) { m.evict() },
 		"replace":    func(*rapid.T) { m.replace() },
 		"":           func(*rapid.T) { m.check() },
 	})
@@ -140,6 +141,7 @@ type model struct {
 	result   chan error
 	turns    int
 	gone     int
+	evicted  bool
 }
 
 func newModel(rt *rapid.T) *model {
@@ -300,6 +302,17 @@ func (m *model) idle(rt *rapid.T) {
 	m.loop.Start(m.conn, m)
 }
 
+// evict ends the connection only when it is idle, and nothing has come.
+func (m *model) evict() {
+	m.evicted = m.loop.Evict(0)
+	if m.evicted && (m.holder != idling || len(m.unread) > 0 || m.finished) {
+		m.Fatalf("it was closed though it was no idle one; %s", m)
+	}
+	if !m.evicted && m.holder == idling && len(m.unread) == 0 && !m.finished {
+		m.Fatalf("nothing was closed; %s", m)
+	}
+}
+
 func (m *model) park() {
 	m.need(held)
 	if m.holder = parked; m.conn.Park(func(*Conn) { m.gone++ }) {
@@ -330,7 +343,7 @@ func (m *model) replace() {
 		m.client = m.open()
 	}
 	m.unread, m.holder, m.stopped = nil, held, false
-	m.turns, m.gone = 0, 0
+	m.turns, m.gone, m.evicted = 0, 0, false
 }
 
 // check looks at what has become of the connection, and whether that may be.
@@ -369,7 +382,7 @@ func (m *model) checkIdle() {
 		m.took(nil)
 	case m.gone == 1:
 		m.holder = held
-		if len(m.unread) > 0 || !m.finished && !m.stopped && !m.stopping && time.Since(m.started) < m.atLeast {
+		if len(m.unread) > 0 || !m.evicted && !m.finished && !m.stopped && !m.stopping && time.Since(m.started) < m.atLeast {
 			m.Fatalf("its idle time ended; %s", m)
 		}
 		m.replace()

@@ -200,6 +200,7 @@ func (t *netConn) lookAhead(waiting *Conn) error {
 // idle keeps the task: it waits for the client in its next read, where StopIdle
 // finds it.
 func (t *netConn) idle() bool {
+	t.beginIdle()
 	t.turn.Store(turnClient)
 	if t.loop.stopping.Load() {
 		t.turn.Store(turnEnding)
@@ -210,6 +211,15 @@ func (t *netConn) idle() bool {
 
 // first waits in a read. A FIN or a reset ends it like any other.
 func (t *netConn) first(p []byte) (int, error) { return t.read(p, nil) }
+
+// evict ends the task's read, and the task then ends the rest.
+func (t *netConn) evict() bool {
+	if !t.turn.CompareAndSwap(turnClient, turnEnding) {
+		return false
+	}
+	_ = underTLS(t.net).Close()
+	return true
+}
 
 // park can not watch: unpark asks instead.
 func (t *netConn) park(gone func(*Conn)) bool {

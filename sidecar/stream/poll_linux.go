@@ -43,8 +43,8 @@ import (
 // no task is taken by compare-and-swap, and there is one winner:
 //
 //   - turnClient: by the event, the deadline or Stop, which start a task; by
-//     StopIdle, which makes it turnEnding first, and starts one then; or by the
-//     task itself, which looks at the flags once more after it gave the turn up.
+//     StopIdle, which makes it turnEnding first, and starts one then; by Evict,
+//     which closes the connection as a task would; or by the task itself, which looks at the flags once more after it gave the turn up.
 //   - turnBackend: by the event, which makes it turnPoller, finds out whether it
 //     was an old one, and either gives the turn back or calls gone as the task
 //     that holds the connection; or by Unpark, which waits while that goes on.
@@ -539,6 +539,7 @@ func (t *polled) unwatch() error {
 func (t *polled) idle() bool {
 	if t.readBy.Load() == 0 { // it was not woken for nothing
 		t.readBy.Store(t.deadline(t.readLimit))
+		t.beginIdle()
 	}
 	t.turn.Store(turnClient)
 	if t.flags.Load()&readable == 0 && !t.loop.stopping.Load() && !t.halted() {
@@ -546,6 +547,21 @@ func (t *polled) idle() bool {
 	}
 	// True: somebody else was faster, and goes on with it.
 	return !t.turn.CompareAndSwap(turnClient, turnTask)
+}
+
+// evict looks once more whether there is something to read, whose event is still
+// on its way.
+func (t *polled) evict() bool {
+	if !t.turn.CompareAndSwap(turnClient, turnTask) {
+		return false
+	}
+	if t.flags.Or(readable); !t.quiet() {
+		t.loop.room.enter(&t.Conn)
+		return false
+	}
+	t.Close()
+	t.handler.Gone()
+	return true
 }
 
 func (t *polled) park(gone func(*Conn)) bool {

@@ -9,7 +9,8 @@ type Handler interface {
 	Serve() Next
 	// Idle is how long the connection may now wait for its first or next bytes.
 	Idle() time.Duration
-	// Gone is called once when the connection has ended while it was idle.
+	// Gone is called once when the connection has ended while it was idle. It must
+	// not block.
 	Gone()
 }
 
@@ -28,7 +29,7 @@ const (
 const (
 	turnTask    uint32 = iota // a task's
 	turnClient                // idle: the client has to send something
-	turnEnding                // it was idle when StopIdle came
+	turnEnding                // it was idle when StopIdle or Evict came
 	turnBackend               // parked in a pool
 	turnPoller                // the poller looks whether a parked one has ended
 )

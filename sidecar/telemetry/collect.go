@@ -15,6 +15,7 @@ type State struct {
 	Active   int // exchanges and tunnels
 	Accepted uint64
 	Refused  uint64
+	Evicted  uint64
 	Panics   uint64
 
 	Retries   map[string]uint64 // by reason
@@ -65,6 +66,7 @@ var (
 	clients  = describe("client_connections", "Client connections that are open.")
 	accepted = describe("client_connections_accepted_total", "Client connections that were accepted.")
 	refused  = describe("client_connections_refused_total", "Client connections that were one too many (limits.connections).")
+	evicted  = describe("client_connections_evicted_total", "Client connections without a whole request that were closed to make room for others.")
 	panics   = describe("panics_total", "Panics that ended one connection each.")
 
 	tries    = describe("upstream_tries_total", "Requests sent to the backend, retries included.", "cluster", "backend")
@@ -91,7 +93,7 @@ var (
 // Describe implements prometheus.Collector.
 func (*Metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		requests, durations, received, sent, interrupted, active, clients, accepted, refused, panics, tries, failures, retried,
+		requests, durations, received, sent, interrupted, active, clients, accepted, refused, evicted, panics, tries, failures, retried,
 		inFlight, retries, exhausted, healthy, backends, decisions, scriptInfo, reloadOK, buildInfo, accessLines, accessMissed,
 	} {
 		to <- d
@@ -154,6 +156,7 @@ func (c collection) process(s *State) {
 	c.gauge(clients, float64(s.Clients))
 	c.count(accepted, s.Accepted)
 	c.count(refused, s.Refused)
+	c.count(evicted, s.Evicted)
 	c.count(panics, s.Panics)
 	for reason, n := range s.Retries {
 		c.count(retries, n, reason)

@@ -18,7 +18,7 @@ import (
 
 func someState() State {
 	return State{
-		Version: "1.2.3", Clients: 4, Active: 2, Accepted: 10, Refused: 1, Panics: 0, Script: "ab12", ReloadOK: true,
+		Version: "1.2.3", Clients: 4, Active: 2, Accepted: 10, Refused: 1, Evicted: 2, Panics: 0, Script: "ab12", ReloadOK: true,
 		Retries: map[string]uint64{"connect": 3}, Decisions: map[string]uint64{"ok": 7}, Access: new(AccessCounts),
 		Backends: []Backend{
 			{Cluster: "one", Address: "10.0.0.7:80", State: "up", Checks: true, Passive: true, Refused: 2, Tries: 5, Failures: 1, Retried: 2, InFlight: 1},

@@ -1,0 +1,58 @@
+package stream
+
+import "time"
+
+// Which connection has been idle for longest is not known without a list that
+// every request would have to move its connection in. So a few are looked at, and
+// the oldest of these goes, as in the approximated LRU of Redis: it costs nothing
+// until somebody has to go, and the same however many there are.
+const (
+	evictSample = 16  // idle connections that are compared
+	evictLooks  = 128 // connections that are looked at to find them
+	evictTries  = 4   // connections that may turn out to be busy by now
+)
+
+// Evict makes room for another connection: it closes the client connection that
+// has waited for longest for its client's next request, or for the rest of one
+// (More), out of a sample. One that has waited for less than atLeast is let
+// alone. False: none was found.
+func (l *Loop) Evict(atLeast time.Duration) bool {
+	for range evictTries {
+		c := l.longestIdle(atLeast)
+		if c == nil {
+			return false
+		}
+		if c.transport.evict() {
+			return true
+		}
+	}
+	return false
+}
+
+// longestIdle goes on where the last one has stopped, so that all get their turn.
+func (l *Loop) longestIdle(atLeast time.Duration) *Conn {
+	var longest *Conn
+	since := l.now.Load() - millis(atLeast)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for looks, found := 0, 0; looks < min(evictLooks, len(l.conns)) && found < evictSample; looks++ {
+		l.evicts = (l.evicts + 1) % len(l.conns)
+		c := l.conns[l.evicts]
+		if c.turn.Load() != turnClient {
+			continue
+		}
+		found++
+		if idle := c.idleSince.Load(); idle <= since {
+			longest, since = c, idle
+		}
+	}
+	return longest
+}
+
+// beginIdle notes since when the client is waited for. A request of which only a
+// part has come is no reason to begin anew.
+func (c *Conn) beginIdle() {
+	if !c.hungry {
+		c.idleSince.Store(c.loop.now.Load())
+	}
+}
