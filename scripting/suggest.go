@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// DidYouMean renders `; did you mean "one"?` for the known name nearest to a wrong
+// one, or nothing where none is near. It begins with a semicolon to end a sentence.
+func DidYouMean(wrong string, known []string) string { return didYouMean(wrong, known) }
+
 // didYouMean renders `; did you mean "one"?` for the known name nearest to a
 // wrong one, or nothing where none is near.
 func didYouMean(wrong string, known []string) string {

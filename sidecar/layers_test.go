@@ -16,11 +16,11 @@ import (
 func allowed() map[string][]string {
 	return map[string][]string{
 		"outrider/sidecar": {"outrider/sidecar/app", "outrider/sidecar/admin", "outrider/sidecar/config",
-			"outrider/sidecar/demo", "outrider/scripts"},
+			"outrider/sidecar/demo", "outrider/scripts", "outrider/scripting/cases"},
 		"outrider/sidecar/app": {"outrider/sidecar/admin", "outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/config",
 			"outrider/sidecar/health", "outrider/sidecar/proxy", "outrider/sidecar/stream", "outrider/sidecar/telemetry", "outrider/sidecar/warning",
-			"outrider/sidecar/rollout", "outrider/scripting"},
-		"outrider/sidecar/rollout": {"outrider/scripting"},
+			"outrider/sidecar/rollout", "outrider/scripting", "outrider/scripting/cases"},
+		"outrider/sidecar/rollout": {"outrider/scripting", "outrider/scripting/cases"}, // a version has to meet its cases
 		"outrider/sidecar/demo":    {"outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/proxy"},
 		"outrider/sidecar/proxy": {"outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/http1", "outrider/sidecar/stream",
 			"outrider/sidecar/warning"},
@@ -34,6 +34,7 @@ func allowed() map[string][]string {
 		"outrider/sidecar/telemetry": {"github.com/prometheus/client_golang"},
 		"outrider/sidecar/warning":   {},
 		"outrider/scripting":         {"github.com/dop251/goja"},
+		"outrider/scripting/cases":   {"outrider/scripting"}, // tests what production runs, by what production runs
 		"outrider/scripts":           {},
 		"outrider/gossip":            {"github.com/hashicorp/memberlist"},
 

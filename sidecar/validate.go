@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -15,26 +16,33 @@ func validateVerb() *cobra.Command {
 	var from source
 	cmd := &cobra.Command{
 		Use:   "validate",
-		Short: "Check configuration and script, and start nothing",
+		Short: "Check configuration and script, run the script's tests, and start nothing",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := from.usable()
 			if err != nil {
 				return err
 			}
-			return validate(cmd.OutOrStdout(), c)
+			return validate(cmd.Context(), cmd.OutOrStdout(), c)
 		},
 	}
 	from.register(cmd)
 	return cmd
 }
 
-func validate(out io.Writer, c *config.Config) error {
+func validate(ctx context.Context, out io.Writer, c *config.Config) error {
 	log := logrus.New()
 	log.SetOutput(out)
 	log.SetFormatter(sentences{})
 	if err := app.CheckScript(c, log); err != nil {
 		return fmt.Errorf("the script is not usable:\n%w", err)
+	}
+	tested, err := app.TestScript(ctx, c)
+	if err == nil {
+		err = tested.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("the script does not meet script.tests:\n%w", err)
 	}
 	if c.Admin.TokenFile != "" {
 		if _, err := configuredToken(c.Admin.TokenFile); err != nil {
@@ -51,6 +59,9 @@ func validate(out io.Writer, c *config.Config) error {
 	script := "the built-in rule"
 	if c.Script.File != "" {
 		script = "script " + c.Script.File
+	}
+	if n := len(tested.Cases); n > 0 {
+		script += ", " + count(n, "test")
 	}
 	fmt.Fprintf(out, "%s is fine: %s, %s, %s\n", file, count(len(c.Listen), "listener"), count(len(c.Clusters), "cluster"), script)
 	return nil

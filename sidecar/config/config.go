@@ -73,6 +73,7 @@ type Script struct {
 	File    string        // path that can be opened as it stands; "" = the built-in rule
 	Timeout time.Duration // of one call
 	OnError string        // OnErrorFail or a cluster's name; resolved, never ""
+	Tests   []string      // paths that can be opened as they stand, of cases that the script must meet
 
 	Rollback Rollback
 }

@@ -380,3 +380,43 @@ func TestPrivateMeansEveryPrivateNetwork(t *testing.T) {
 		}
 	}
 }
+
+func TestTestsOfTheScriptAreOnePathOrAList(t *testing.T) {
+	d := disk{files: fstest.MapFS{
+		"conf/js/route.js": {}, "conf/js/a.test.yaml": {}, "conf/b.yaml": {}, "a.yaml": {}, "conf/outrider.yaml": {},
+	}}
+	for _, row := range []struct {
+		tests, env string
+		want       []string
+	}{
+		{tests: "tests: js/a.test.yaml", want: []string{"conf/js/a.test.yaml"}},
+		{tests: "tests: [js/a.test.yaml, b.yaml]", want: []string{"conf/js/a.test.yaml", "conf/b.yaml"}},
+		{tests: "tests: js/a.test.yaml, b.yaml", want: []string{"conf/js/a.test.yaml", "conf/b.yaml"}},
+		{env: "OUTRIDER_SCRIPT__TESTS=a.yaml", want: []string{"a.yaml"}},
+		{tests: "tests: []"},
+	} {
+		d.files["conf/outrider.yaml"].Data = []byte(clusterOne("script:\n  file: js/route.js\n  " + row.tests + "\n"))
+		var env []string
+		if row.env != "" {
+			env = []string{row.env}
+		}
+		c, err := Load(Source{File: "conf/outrider.yaml", Env: env, Files: d.access()})
+		if c = valid(t, c, err); !slices.Equal(c.Script.Tests, row.want) {
+			t.Errorf("%q %q: %q", row.tests, row.env, c.Script.Tests)
+		}
+	}
+	for tests, fault := range map[string]string{
+		"tests: none.yaml":        "6:10: script.tests[0]: conf/none.yaml: no such file",
+		"tests: [b.yaml, c.yaml]": "script.tests[1]: conf/c.yaml: no such file",
+		"tests: { a: b }":         "script.tests: wants",
+	} {
+		d.files["conf/outrider.yaml"].Data = []byte(clusterOne("script:\n  file: js/route.js\n  " + tests + "\n"))
+		if _, err := Load(Source{File: "conf/outrider.yaml", Files: d.access()}); err == nil || !strings.Contains(err.Error(), fault) {
+			t.Errorf("%s: %v", tests, err)
+		}
+	}
+	d.files["conf/outrider.yaml"].Data = []byte(clusterOne("script: { tests: b.yaml }\n"))
+	if _, err := Load(Source{File: "conf/outrider.yaml", Files: d.access()}); err == nil || !strings.Contains(err.Error(), "there is no script to test") {
+		t.Errorf("without a script: %v", err)
+	}
+}

@@ -274,6 +274,7 @@ func (u *rules) script() {
 			u.r.fault("script.file", "%v", err)
 		}
 	}
+	u.tests(s)
 	switch {
 	case s.OnError == "" && u.c.DefaultCluster != "":
 		s.OnError = u.c.DefaultCluster
@@ -281,6 +282,23 @@ func (u *rules) script() {
 		s.OnError = OnErrorFail
 	case s.OnError != OnErrorFail:
 		u.knownCluster("script.on_error", s.OnError)
+	}
+}
+
+func (u *rules) tests(s *Script) {
+	if len(s.Tests) > 0 && s.File == "" {
+		u.r.fault("script.tests", "there is no script to test: write script.file, or remove this")
+		return
+	}
+	for i, file := range s.Tests {
+		path := fmt.Sprintf("script.tests[%d]", i)
+		if !u.r.isWritten(path) {
+			path = "script.tests"
+		}
+		s.Tests[i] = u.r.locate(path, file, u.found)
+		if _, err := u.r.files.read(s.Tests[i]); err != nil {
+			u.r.fault(path, "%v", err)
+		}
 	}
 }
 

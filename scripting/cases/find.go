@@ -1,0 +1,20 @@
+package cases
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Beside are the files of cases that stand beside a script: route.test.yaml for
+// route.js.
+func Beside(script string) []string {
+	stem := strings.TrimSuffix(script, filepath.Ext(script))
+	var found []string
+	for _, ending := range []string{".test.yaml", ".test.yml"} {
+		if info, err := os.Stat(stem + ending); err == nil && info.Mode().IsRegular() {
+			found = append(found, stem+ending)
+		}
+	}
+	return found
+}

@@ -1,0 +1,170 @@
+package cases
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"outrider/scripting"
+)
+
+// Run tests a script against the cases of some files, in order. A report with
+// failures is no error: see [Report.Err]. An error means that there is nothing to
+// report: the script does not load, or a file can not be read, is no table
+// ([Faults]), or holds no case.
+func Run(ctx context.Context, files []string, s Subject) (*Report, error) {
+	used, err := NewBench(s)
+	if err != nil {
+		return nil, err
+	}
+	defer used.Close()
+	r := &runner{subject: s, used: used, report: &Report{Script: s.Source.Name, Version: used.Version()}}
+	for _, file := range files {
+		if err := r.file(ctx, file); err != nil {
+			return nil, err
+		}
+	}
+	r.cover()
+	return r.report, nil
+}
+
+type runner struct {
+	subject Subject
+	used    *Bench // has served all cases so far
+	report  *Report
+	reached []string // clusters
+}
+
+func (r *runner) file(ctx context.Context, file string) error {
+	content, err := readFile(file)
+	if err != nil {
+		return err
+	}
+	t := readTable(file, content)
+	t.checkDown(r.subject.Clusters)
+	if err := t.err(); err != nil {
+		return err
+	}
+	if len(t.rows) == 0 {
+		return fmt.Errorf("%s holds no case; begin with: - { request: GET /, expect: %s }", file, anyName(r.subject.Clusters))
+	}
+	for i := range t.rows {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if err := r.row(&t.rows[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func anyName(clusters []Cluster) string {
+	if len(clusters) == 0 {
+		return "one"
+	}
+	return clusters[0].Name
+}
+
+// readFile reads a file of cases, whose size is bounded.
+func readFile(file string) ([]byte, error) {
+	switch filepath.Ext(file) {
+	case ".yaml", ".yml":
+	default:
+		return nil, fmt.Errorf("%s: cases are in files that end in .yaml or .yml", file)
+	}
+	info, err := os.Stat(file)
+	if err == nil && info.Mode().IsRegular() && info.Size() > MaxTable {
+		err = fmt.Errorf("%s has %d bytes, the most is %d; make several files of it", file, info.Size(), MaxTable)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file)
+}
+
+// checkDown looks whether what is down exists.
+func (t *table) checkDown(clusters []Cluster) {
+	for _, row := range t.rows {
+		fleet := NewFleet(clusters)
+		for i, what := range row.Down {
+			if err := fleet.TakeDown(what); err != nil {
+				t.add(row.downAt[i], "%v", err)
+			}
+		}
+	}
+}
+
+// row decides one case, in a fresh runtime and in the used one.
+func (r *runner) row(row *Row) error {
+	at, err := row.moment(r.subject.Clusters)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	fresh, said, err := r.fresh(row, at)
+	if err != nil {
+		return err
+	}
+	result := Result{Position: row.At, Name: row.Title(), Console: said, Took: time.Since(began)}
+	used, _ := r.used.Route(row.request, at)
+	if result.Failures = row.Expect.check(fresh); len(result.Failures) == 0 {
+		result.Failures = compare(fresh, used)
+	}
+	r.report.Cases = append(r.report.Cases, result)
+	if fresh.Cluster != "" && !slices.Contains(r.reached, fresh.Cluster) {
+		r.reached = append(r.reached, fresh.Cluster)
+	}
+	return nil
+}
+
+// moment is what surrounds the request. Two calls at it see the same.
+func (row *Row) moment(clusters []Cluster) (scripting.Moment, error) {
+	fleet := NewFleet(clusters)
+	for _, what := range row.Down {
+		if err := fleet.TakeDown(what); err != nil {
+			return scripting.Moment{}, err
+		}
+	}
+	at := scripting.Moment{Now: row.Now, Seed: row.Seed, Clusters: fleet}
+	if at.Now.IsZero() {
+		at.Now = time.Now()
+	}
+	if at.Seed == 0 {
+		at.Seed = defaultSeed
+	}
+	return at, nil
+}
+
+const defaultSeed = 1
+
+// fresh has a runtime decide that has decided nothing yet. A call that ran past
+// its deadline gets a second chance: a busy machine may have paused it.
+func (r *runner) fresh(row *Row, at scripting.Moment) (d scripting.Decision, said []string, err error) {
+	for range 2 {
+		b, err := NewBench(r.subject)
+		if err != nil {
+			return d, nil, fmt.Errorf("the script has loaded once, and does not load again: %w", err)
+		}
+		d, said = b.Route(row.request, at)
+		b.Close()
+		if d.Outcome != scripting.Timeout || row.Expect.Outcome == d.Outcome.String() {
+			break
+		}
+	}
+	return d, said, nil
+}
+
+// cover sums up which clusters the cases have reached.
+func (r *runner) cover() {
+	for _, c := range r.subject.Clusters {
+		if slices.Contains(r.reached, c.Name) {
+			r.report.Reached = append(r.report.Reached, c.Name)
+		} else {
+			r.report.Never = append(r.report.Never, c.Name)
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"outrider/scripting"
+	"outrider/scripting/cases"
+	"outrider/sidecar/config"
+)
+
+// Subject is the script of a configuration as it is tested: with the clusters, the
+// deadline and the error policy that it has in production.
+func Subject(c *config.Config) (cases.Subject, error) {
+	code, err := os.ReadFile(c.Script.File)
+	if err != nil {
+		return cases.Subject{}, fmt.Errorf("script.file: %w", err)
+	}
+	s := cases.Subject{
+		Source:  scripting.Source{Name: filepath.Base(c.Script.File), Code: code},
+		Options: scripting.Options{Timeout: c.Script.Timeout, OnError: c.Script.OnError, DefaultCluster: c.DefaultCluster},
+	}
+	for _, cl := range c.Clusters {
+		made := cases.Cluster{Name: cl.Name}
+		for _, b := range cl.Backends {
+			made.Backends = append(made.Backends, b.Address())
+		}
+		s.Clusters = append(s.Clusters, made)
+	}
+	return s, nil
+}
+
+// TestScript runs the tests that a configuration names. Without any the report is
+// empty.
+func TestScript(ctx context.Context, c *config.Config) (*cases.Report, error) {
+	if len(c.Script.Tests) == 0 {
+		return new(cases.Report), nil
+	}
+	s, err := Subject(c)
+	if err != nil {
+		return nil, err
+	}
+	return cases.Run(ctx, c.Script.Tests, s)
+}
