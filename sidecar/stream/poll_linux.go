@@ -220,7 +220,7 @@ func (p *poller) adopt(fd int, peer netip.AddrPort) (*Conn, error) {
 	t := &polled{Conn: Conn{loop: p.loop}, fd: fd, generation: p.generation.Add(1), peer: peer}
 	t.transport = t
 	if err := p.enter(t); err != nil {
-		_ = unix.Close(fd)
+		closeFD(fd)
 		return nil, err
 	}
 	p.loop.remember(&t.Conn)
@@ -245,9 +245,9 @@ func (p *poller) enter(t *polled) error {
 		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff,
 		Fd:     int32(t.fd), Pad: int32(t.generation),
 	}
-	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, t.fd, &event); err != nil {
+	if errno := epollAdd(p.fd, t.fd, &event); errno != 0 {
 		p.byFD[t.fd].Store(nil)
-		return os.NewSyscallError("epoll_ctl", err)
+		return os.NewSyscallError("epoll_ctl", errno)
 	}
 	return nil
 }
@@ -266,6 +266,7 @@ type pollListener struct {
 	net    *net.TCPListener
 	file   *os.File
 	raw    syscall.RawConn
+	told   bool // that a connection has come; Accept's own
 }
 
 func (p *poller) listen(ln *net.TCPListener) (Listener, error) {
@@ -277,28 +278,36 @@ func (p *poller) listen(ln *net.TCPListener) (Listener, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &pollListener{p, ln, file, raw}, nil
+	err = raw.Control(func(fd uintptr) { _ = setNoDelay(int(fd)) }) // what is accepted inherits it
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &pollListener{poller: p, net: ln, file: file, raw: raw}, nil
 }
 
 // Accept implements Listener.
 func (l *pollListener) Accept() (*Conn, error) {
 	var (
-		fd   int
-		from unix.Sockaddr
-		err  error
+		fd    int
+		from  netip.AddrPort
+		errno syscall.Errno
 	)
 	closed := l.raw.Read(func(listening uintptr) bool {
-		fd, from, err = unix.Accept4(int(listening), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		return !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR)
+		if !l.told && !hasCome(int(listening)) {
+			l.told = true
+			return false
+		}
+		l.told = false
+		fd, from, errno = acceptFD(int(listening))
+		return errno != syscall.EAGAIN && errno != syscall.EINTR
 	})
 	if closed != nil {
 		return nil, net.ErrClosed
 	}
-	if err != nil {
-		return nil, os.NewSyscallError("accept4", err)
+	if errno != 0 {
+		return nil, os.NewSyscallError("accept4", errno)
 	}
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	return l.poller.adopt(fd, fromSockaddr(from))
+	return l.poller.adopt(fd, from)
 }
 
 // Close implements Listener.
@@ -310,14 +319,14 @@ func (p *poller) dial(addr netip.AddrPort, limit time.Duration) (*Conn, error) {
 	if addr.Addr().Unmap().Is4() {
 		family = unix.AF_INET
 	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
-	if err != nil {
-		return nil, os.NewSyscallError("socket", err)
+	fd, errno := socketFD(family)
+	if errno != 0 {
+		return nil, os.NewSyscallError("socket", errno)
 	}
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	if err := unix.Connect(fd, toSockaddr(addr)); err != nil && !errors.Is(err, unix.EINPROGRESS) {
-		_ = unix.Close(fd)
-		return nil, dialError(addr, err)
+	_ = setNoDelay(fd)
+	if errno := connectFD(fd, addr); errno != 0 && errno != syscall.EINPROGRESS {
+		closeFD(fd)
+		return nil, dialError(addr, errno)
 	}
 	c, err := p.adopt(fd, addr)
 	if err != nil {
@@ -343,12 +352,8 @@ func (t *polled) connected(limit time.Duration) error {
 			return err
 		}
 	}
-	code, err := unix.GetsockoptInt(t.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err != nil {
-		return err
-	}
-	if code != 0 {
-		return syscall.Errno(code)
+	if errno := socketError(t.fd); errno != 0 {
+		return errno
 	}
 	return nil
 }
@@ -598,7 +603,7 @@ func (t *polled) closeWrite() error {
 
 func (t *polled) close() {
 	t.loop.poller.leave(t)
-	_ = unix.Close(t.fd)
+	closeFD(t.fd)
 }
 
 func (t *polled) abort() {
@@ -608,32 +613,4 @@ func (t *polled) abort() {
 
 func (t *polled) remote() netip.AddrPort { return t.peer }
 
-func (t *polled) local() netip.AddrPort {
-	sa, err := unix.Getsockname(t.fd)
-	if err != nil {
-		return netip.AddrPort{}
-	}
-	return fromSockaddr(sa)
-}
-
-func fromSockaddr(sa unix.Sockaddr) netip.AddrPort {
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
-	}
-	return netip.AddrPort{}
-}
-
-func toSockaddr(addr netip.AddrPort) unix.Sockaddr {
-	ip := addr.Addr().Unmap()
-	if ip.Is4() {
-		return &unix.SockaddrInet4{Addr: ip.As4(), Port: int(addr.Port())}
-	}
-	sa := &unix.SockaddrInet6{Addr: ip.As16(), Port: int(addr.Port())}
-	if zone, err := net.InterfaceByName(ip.Zone()); err == nil {
-		sa.ZoneId = uint32(zone.Index)
-	}
-	return sa
-}
+func (t *polled) local() netip.AddrPort { return localAddr(t.fd) }
