@@ -3,6 +3,7 @@
 package wire_test
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"net"
@@ -40,10 +41,11 @@ func run(m *testing.M) int {
 
 // sidecar is the real program, beside a backend that runs in the test.
 type sidecar struct {
-	t    *testing.T
-	addr string
-	pid  int
-	log  *lockedBuffer
+	t      *testing.T
+	addr   string
+	status string // the address of its metrics
+	pid    int
+	log    *lockedBuffer
 }
 
 type lockedBuffer struct {
@@ -71,17 +73,17 @@ type setup struct {
 
 func start(t *testing.T, backend string, s setup) *sidecar {
 	t.Helper()
-	sc := &sidecar{t: t, addr: freeAddress(t), log: &lockedBuffer{}}
+	sc := &sidecar{t: t, addr: freeAddress(t), status: freeAddress(t), log: &lockedBuffer{}}
 	file := filepath.Join(t.TempDir(), "outrider.yaml")
 	text := fmt.Sprintf(`
 listen: %q
-status: { listen: "" }
+status: { listen: %q }
 admin: { listen: "" }
 limits: { %s }
 log: { access: { mode: "off" } }
 clusters:
   two: { backends: [%q], check: { type: off } }
-`, sc.addr, s.limits, backend)
+`, sc.addr, sc.status, s.limits, backend)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -146,6 +148,26 @@ func (sc *sidecar) rss() int {
 		}
 	}
 	sc.t.Fatal("no VmRSS")
+	return 0
+}
+
+// metric is the value that the process tells of itself.
+func (sc *sidecar) metric(name string) float64 {
+	resp, err := http.Get("http://" + sc.status + "/metrics")
+	if err != nil {
+		sc.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if rest, found := strings.CutPrefix(lines.Text(), name+" "); found {
+			value, err := strconv.ParseFloat(rest, 64)
+			if err != nil {
+				sc.t.Fatal(err)
+			}
+			return value
+		}
+	}
+	sc.t.Fatalf("no metric %s", name)
 	return 0
 }
 

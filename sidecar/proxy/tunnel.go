@@ -53,39 +53,62 @@ type tunnel struct {
 
 func (t *tunnel) touch() { t.used.Store(int64(t.loop.Now())) }
 
-func (t *tunnel) silent() bool { return t.loop.Now()-time.Duration(t.used.Load()) >= t.idle }
+// left is how long the tunnel may stay silent from now on.
+func (t *tunnel) left() time.Duration {
+	return t.idle - (t.loop.Now() - time.Duration(t.used.Load()))
+}
+
+// buffersKept is how long a direction keeps its buffer when nothing comes.
+const buffersKept = time.Second
 
 // carry passes bytes on until from ends, which it tells to, and counts them. An
 // error ends both directions, but what an end has said before it broke still
 // arrives: a failed write leaves the other direction to find that end by itself.
 func (t *tunnel) carry(from, to *stream.Conn, passed *int64) error {
-	from.SetReadLimit(t.idle)
 	to.SetWriteLimit(t.idle)
+	size, patience := stream.BodyBuffer, buffersKept
 	for {
 		if b := from.Bytes(); len(b) > 0 {
 			t.touch()
 			if err := to.Write(b); err != nil {
-				if !t.broken(to, err) {
-					stop(from, to)
-				}
-				return err
+				return t.writeFailed(from, to, err)
 			}
 			*passed += int64(len(b))
 			from.Advance(len(b))
+			size, patience = stream.BodyBuffer, buffersKept
 		}
-		switch err := from.Fill(stream.BodyBuffer, nil); {
+		from.SetReadLimit(min(patience, t.left()))
+		switch err := from.Fill(size, nil); {
 		case err == nil:
-		case errors.Is(err, io.EOF) && t.broke.Load() == from:
-			return io.ErrUnexpectedEOF // the write that failed has used up the reset
-		case errors.Is(err, io.EOF):
-			return to.CloseWrite()
-		case errors.Is(err, stream.ErrTimeout) && !t.silent():
+		case errors.Is(err, stream.ErrTimeout) && t.left() > 0:
+			from.ReleaseBuffer()
+			size, patience = stream.TinyBuffer, t.idle
 		default:
-			t.broken(from, err)
-			stop(from, to)
-			return err
+			return t.readFailed(from, to, err)
 		}
 	}
+}
+
+// writeFailed ends one direction. The other one goes on where to is broken: it may
+// have more to say.
+func (t *tunnel) writeFailed(from, to *stream.Conn, err error) error {
+	if !t.broken(to, err) {
+		stop(from, to)
+	}
+	return err
+}
+
+// readFailed ends one direction by the end of from, and both by anything else.
+func (t *tunnel) readFailed(from, to *stream.Conn, err error) error {
+	switch {
+	case errors.Is(err, io.EOF) && t.broke.Load() == from:
+		return io.ErrUnexpectedEOF // the write that failed has used up the reset
+	case errors.Is(err, io.EOF):
+		return to.CloseWrite()
+	}
+	t.broken(from, err)
+	stop(from, to)
+	return err
 }
 
 func stop(from, to *stream.Conn) {

@@ -176,16 +176,35 @@ func TestBytesThatComeWithTheHandshakeAreNotLost(t *testing.T) {
 }
 
 func TestARefusedUpgradeLeavesTheConnectionUsable(t *testing.T) {
-	up := newUpstream(t, answers("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"))
-	sc := newSidecar(t, to(up))
-	c := dialRaw(t, sc.addr)
-	for range 3 {
-		if a := c.send(upgrading).response(); a.StatusCode != http.StatusForbidden || a.body != "no" || a.Close {
-			t.Fatalf("got %s with body %q, close %v", a.Status, a.body, a.Close)
-		}
-	}
-	if n := up.accepted(); n != 1 {
-		t.Errorf("%d connections, want 1", n)
+	for name, row := range map[string]struct {
+		response string
+		status   int
+		body     string
+		conns    int // to the backend, for three requests
+	}{
+		"403":                       {"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", 403, "no", 1},
+		"426":                       {"HTTP/1.1 426 Upgrade Required\r\nConnection: Upgrade\r\nUpgrade: other/2\r\nContent-Length: 2\r\n\r\nno", 426, "no", 1},
+		"200 in chunks":             {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n", 200, "no", 1},
+		"204":                       {"HTTP/1.1 204 No Content\r\n\r\n", 204, "", 1},
+		"103, and then 403":         {"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", 403, "no", 1},
+		"403, and the backend ends": {"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno", 403, "no", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			up := newUpstream(t, answers(row.response))
+			c := dialRaw(t, newSidecar(t, to(up)).addr)
+			for range 3 {
+				a := c.send(upgrading).response()
+				for a.StatusCode == http.StatusEarlyHints {
+					a = c.response()
+				}
+				if a.StatusCode != row.status || a.body != row.body || a.err != nil || a.Close || a.Header.Get("Upgrade") != "" {
+					t.Fatalf("got %s with body %q (%v), close %v, upgrade %q", a.Status, a.body, a.err, a.Close, a.Header.Get("Upgrade"))
+				}
+			}
+			if n := up.accepted(); n != row.conns {
+				t.Errorf("%d connections, want %d", n, row.conns)
+			}
+		})
 	}
 }
 
@@ -275,6 +294,31 @@ func TestAnIdleTunnelIsClosed(t *testing.T) {
 	_, _ = c.rest()
 	up.conn(0).expectGone()
 	sc.rest(t)
+}
+
+// With the buffers of as many tunnels there would be no room for the request.
+func TestASilentTunnelHoldsNoBuffers(t *testing.T) {
+	const tunnels, each = 20, 30 << 10
+	up := newUpstream(t, func(c *far) {
+		if head := c.readUntil("\r\n\r\n"); !strings.Contains(head, "Upgrade") {
+			c.write(ok)
+			return
+		}
+		c.write(upgraded)
+		_, _ = io.Copy(c.nc, c.in)
+	})
+	sc := newSidecar(t, to(up), func(s *setup) { s.options.Limits.Memory = tunnels * each })
+	silent := make([]*client, tunnels)
+	for i := range silent {
+		silent[i] = dialRaw(t, sc.addr).send(upgrading)
+		silent[i].head()
+		silent[i].send("hello").expect("hello")
+	}
+	expectOK(t, dialRaw(t, sc.addr).send(getRoot).response())
+	long := strings.Repeat("hello again ", 10_000)
+	for _, c := range silent {
+		c.send(long).expect(long)
+	}
 }
 
 func TestATunnelThatIsUsedInOneDirectionIsNotIdle(t *testing.T) {
