@@ -127,13 +127,29 @@ func (n *Reading) cookie(name, value string, present bool) {
 	}
 }
 
-// tell tells of a call that has ended.
+// listen prepares to note what the call reads, if somebody wants to know.
+func (rt *runtime) listen(r Request) {
+	rt.notes, rt.onCall = nil, rt.script.options.OnCall
+	if rt.moment.OnCall != nil {
+		rt.onCall = rt.moment.OnCall
+	}
+	if rt.onCall != nil {
+		rt.notes = &rt.reading
+		rt.notes.begin(r)
+	}
+}
+
+// tell tells of the call, which has ended.
 func (rt *runtime) tell(d Decision) {
+	if rt.notes == nil {
+		return
+	}
 	rt.notes.Now = rt.clock()
 	if rt.dice.seeded {
 		rt.notes.Seed = rt.dice.seed
 	}
-	rt.script.options.OnCall(rt.notes, d)
+	rt.onCall(rt.notes, d)
+	rt.notes = nil
 }
 
 // A Moment is what a call sees beside its request, where that is not the present.
@@ -141,6 +157,9 @@ type Moment struct {
 	Now      time.Time // zero: the present
 	Seed     uint64    // of Math.random; 0: any
 	Clusters Clusters  // nil: those of the options
+
+	// OnCall is told of the call in the place of the options' OnCall.
+	OnCall func(*Reading, Decision)
 }
 
 // A dice is Math.random of one call: a generator that is seeded when the call

@@ -22,16 +22,18 @@ type runtime struct {
 	built  chan error // the outcome of the build, once
 	ticket ticket
 
-	js     *goja.Runtime
-	route  native
-	args   [2]goja.Value // req, ctx
-	view   view          // what the current call has read of its request
-	moment Moment        // what the current call sees in the place of the present
-	now    time.Time     // the start of the current call as the script sees it; zero until it asks
-	dice   dice          // Math.random of the current call
-	notes  *Reading      // what the current call has read; nil: nobody wants to know
-	jobs   jobs
-	broken bool // the engine itself failed; not to be used again
+	js      *goja.Runtime
+	route   native
+	args    [2]goja.Value // req, ctx
+	view    view          // what the current call has read of its request
+	moment  Moment        // what the current call sees in the place of the present
+	now     time.Time     // the start of the current call as the script sees it; zero until it asks
+	dice    dice          // Math.random of the current call
+	onCall  func(*Reading, Decision)
+	notes   *Reading // what the current call has read; nil: nobody wants to know
+	reading Reading  // where notes are made
+	jobs    jobs
+	broken  bool // the engine itself failed; not to be used again
 
 	interned map[string]goja.Value
 	lookups  [lookupKinds]lookupMethods
@@ -49,9 +51,6 @@ func (rt *runtime) prepare() (err error) {
 	rt.js.SetMaxCallStackSize(maxCallStack)
 	rt.js.SetTimeSource(rt.clock)
 	rt.js.SetRandSource(rt.dice.roll)
-	if rt.script.options.OnCall != nil {
-		rt.notes = new(Reading)
-	}
 	rt.js.SetAsyncContextTracker(&rt.jobs)
 	rt.freezer = rt.builtin("Object", "freeze")
 	rt.rangeError = rt.global("RangeError")
@@ -86,18 +85,14 @@ func (rt *runtime) recoverLoad(err *error) {
 // under the same ticket, since reading a result may run the script's code too.
 func (rt *runtime) call(r Request, m Moment) (decision Decision) {
 	rt.moment, rt.now, rt.dice.seed = m, m.Now, m.Seed
-	if rt.notes != nil {
-		rt.notes.begin(r)
-	}
+	rt.listen(r)
 	rt.view.begin(r)
 	rt.args[0] = rt.view.handle()
 	defer func() {
 		if x := recover(); x != nil {
 			decision = rt.failure(x)
 		}
-		if rt.notes != nil {
-			rt.tell(decision)
-		}
+		rt.tell(decision)
 		rt.view.end()
 		rt.end()
 		rt.dropJobs()
@@ -112,10 +107,7 @@ func (rt *runtime) builtin(object, name string) native {
 
 // end forgets the moment of the call.
 func (rt *runtime) end() {
-	rt.now, rt.dice.seeded = time.Time{}, false
-	if rt.moment.Clusters != nil {
-		rt.moment = Moment{}
-	}
+	rt.now, rt.dice.seeded, rt.moment = time.Time{}, false, Moment{}
 }
 
 // clusters is how the clusters are, to the current call.

@@ -20,8 +20,9 @@ func allowed() map[string][]string {
 		"outrider/sidecar/app": {"outrider/sidecar/admin", "outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/config",
 			"outrider/sidecar/health", "outrider/sidecar/proxy", "outrider/sidecar/stream", "outrider/sidecar/telemetry", "outrider/sidecar/warning",
 			"outrider/sidecar/rollout", "outrider/scripting", "outrider/scripting/cases"},
-		"outrider/sidecar/rollout": {"outrider/scripting", "outrider/scripting/cases"}, // a version has to meet its cases
-		"outrider/sidecar/demo":    {"outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/proxy"},
+		"outrider/sidecar/rollout":  {"outrider/scripting", "outrider/scripting/cases", "outrider/scripting/record"}, // a version has to meet its cases
+		"outrider/scripting/record": {"outrider/scripting"},
+		"outrider/sidecar/demo":     {"outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/proxy"},
 		"outrider/sidecar/proxy": {"outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/http1", "outrider/sidecar/stream",
 			"outrider/sidecar/warning"},
 		"outrider/sidecar/admin":     {},

@@ -124,6 +124,7 @@ func needsRestart(old, c *config.Config) error {
 	}{
 		{"name", old.Name != c.Name},
 		{"state_dir", old.StateDir != c.StateDir},
+		{"script.record", old.Script.Record != c.Script.Record},
 		{"listen", !reflect.DeepEqual(old.Listen, c.Listen)},
 		{"limits", old.Limits != c.Limits},
 		{"trusted_proxies", !reflect.DeepEqual(old.TrustedProxies, c.TrustedProxies)},

@@ -3,6 +3,7 @@ package app_test
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -13,7 +14,7 @@ func TestAThousandReloadsUnderLoadTouchNoRequestAndLeakNothing(t *testing.T) {
 	if a := kept.get("/"); a.body != "one-a" {
 		t.Fatalf("got %+v", a)
 	}
-	before := runtime.NumGoroutine()
+	before := liveHeap()
 	var sent atomic.Int64
 	stop := load(t, s, "/", &sent)
 	const reloads = 1000
@@ -31,7 +32,31 @@ func TestAThousandReloadsUnderLoadTouchNoRequestAndLeakNothing(t *testing.T) {
 		t.Errorf("a connection from before is answered %+v", a)
 	}
 	s.client.CloseIdleConnections()
-	eventually(t, "as few goroutines as before", func() bool { return runtime.NumGoroutine() <= before+2 })
+	eventually(t, "nothing runs for the versions of before", func() bool { return goroutinesIn("outrider/scripting.") <= 2 })
+	if live := liveHeap(); live > before+before/2+8<<20 {
+		t.Errorf("%d KiB are in use, %d KiB before", live>>10, before>>10)
+	}
+}
+
+// goroutinesIn counts those that are in a package.
+func goroutinesIn(name string) int {
+	stacks := make([]byte, 4<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	n := 0
+	for one := range strings.SplitSeq(string(stacks), "\n\n") {
+		if strings.Contains(one, name) {
+			n++
+		}
+	}
+	return n
+}
+
+// liveHeap is what is in use, in bytes.
+func liveHeap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 func TestTheVersionBeforeDecidesThroughTheProxyWhatTheNewOneFailsOn(t *testing.T) {

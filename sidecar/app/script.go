@@ -38,7 +38,7 @@ func (d *decisions) all() map[string]uint64 {
 }
 
 func (a *App) newScript(c *config.Config) (*scriptRouter, error) {
-	versions, err := rollout.New(rollout.Options{Log: a.log, Clusters: view{a}, StateDir: c.StateDir}, scriptSettings(c))
+	versions, err := rollout.New(rollout.Options{Log: a.log, Clusters: view{a}, StateDir: c.StateDir, Record: c.Script.Record}, scriptSettings(c))
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (a *App) newScript(c *config.Config) (*scriptRouter, error) {
 func scriptSettings(c *config.Config) rollout.Settings {
 	return rollout.Settings{
 		File: c.Script.File, Timeout: c.Script.Timeout, OnError: c.Script.OnError, DefaultCluster: c.DefaultCluster,
-		Probation: rollout.Probation(c.Script.Rollback),
+		Probation: rollout.Probation(c.Script.Rollback), MaxMoved: c.Script.MaxMoved,
 	}
 }
 

@@ -76,6 +76,8 @@ type Script struct {
 	Tests   []string      // paths that can be opened as they stand, of cases that the script must meet
 
 	Rollback Rollback
+	MaxMoved float64 // share of the recorded requests that a new version may move, 0 to 1
+	Record   int     // decisions that are kept
 }
 
 // Rollback says when a new version of the script is taken back.

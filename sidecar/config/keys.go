@@ -45,11 +45,13 @@ func script(s *Script) section {
 			doc: "Tables of cases that the script must meet, for `outrider test` and `outrider validate`: one path, or a list. Default: none."},
 		{name: "data", later: true},
 		{name: "env", later: true},
-		{name: "max_moved", later: true},
+		{name: "max_moved", value: percent(&s.MaxMoved, 100), def: "100%",
+			doc: "A new version that sends more than this share of the recorded requests elsewhere is refused."},
 		{name: "rollback", value: rollback(&s.Rollback),
 			doc: "When a new version, on probation for its first 1,000 calls, is taken back by itself. Meanwhile the version before decides what the new one fails on."},
 		{name: "shadow", later: true},
-		{name: "record", later: true},
+		{name: "record", value: number(&s.Record, 0, 1_000_000), def: "1000",
+			doc: "How many of the last decisions are kept, with what the script read for them, to explain them, and to tell what a new version changes. 0 keeps none."},
 		{name: "allow", later: true},
 	}}
 }

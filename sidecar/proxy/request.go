@@ -98,6 +98,9 @@ func (r *Request) IP() string {
 // ID is the request's id: a trusted proxy's, or one of our own.
 func (r *Request) ID() string { return string(r.x.requestID()) }
 
+// AppendID appends the request's id, without making a string of it.
+func (r *Request) AppendID(to []byte) []byte { return append(to, r.x.requestID()...) }
+
 // Listener is the name of the listener that the request came in by.
 func (r *Request) Listener() string { return r.x.client.listener.Name }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"outrider/scripting/record"
 )
 
 // Run keeps the version active that the files hold, until ctx is done.
@@ -59,6 +61,7 @@ type Candidate struct {
 	next     *version // nil: the files hold what is active
 	settings Settings
 	took     time.Duration // to build
+	moves    record.Moves
 }
 
 // Prepare builds what the files hold now, to run with these settings. On an error
@@ -72,12 +75,51 @@ func (v *Versions) Prepare(s Settings) (*Candidate, error) {
 		v.changing.Unlock()
 		return nil, err
 	}
-	active := v.active.Load()
-	if next.hash == active.hash && reflect.DeepEqual(next.settings, active.settings) {
+	c := &Candidate{versions: v, next: next, settings: s}
+	if err := c.compare(); err != nil {
 		v.retire(next)
-		next = nil
+		v.tell(err)
+		v.changing.Unlock()
+		return nil, err
 	}
-	return &Candidate{versions: v, next: next, settings: s, took: time.Since(began)}, nil
+	c.took = time.Since(began)
+	return c, nil
+}
+
+// compare has the candidate decide on the recorded requests.
+func (c *Candidate) compare() error {
+	v, active := c.versions, c.versions.active.Load()
+	if c.next.hash == active.hash {
+		if reflect.DeepEqual(c.next.settings, active.settings) {
+			v.retire(c.next)
+			c.next = nil
+		}
+		return nil
+	}
+	c.moves = v.compare(c.next, active)
+	if c.moves.Share() > c.settings.MaxMoved {
+		return fmt.Errorf("%s: %s; script.max_moved is %g%%", c.next.name(), c.moves.String(), 100*c.settings.MaxMoved)
+	}
+	return nil
+}
+
+// comparing is how long a candidate may take for the recorded requests.
+const comparing = time.Second
+
+// compare makes decisions again by two versions, the last ones first, as far as
+// there is time.
+func (v *Versions) compare(next, active *version) record.Moves {
+	var moves record.Moves
+	entries, now := v.Decisions(), v.options.Clusters
+	began := time.Now()
+	for i := len(entries) - 1; i >= 0 && time.Since(began) < comparing; i-- {
+		e := &entries[i]
+		if e.Version != active.hash {
+			e.Decision = e.Again(active.script, now).Decision
+		}
+		moves.Note(e, e.Again(next.script, now))
+	}
+	return moves
 }
 
 // Activate swaps the candidate in.
@@ -91,7 +133,15 @@ func (c *Candidate) Activate() {
 	}
 	v.activate(c.next)
 	v.log.WithFields(logrus.Fields{"script": c.next.name(), "version": c.next.hash}).
-		Infof("script %s active in %d ms", c.next.hash, c.took.Milliseconds())
+		Infof("script %s active in %d ms%s", c.next.hash, c.took.Milliseconds(), c.details())
+}
+
+// details are what else there is to say, in parentheses.
+func (c *Candidate) details() string {
+	if c.moves.Compared == 0 {
+		return ""
+	}
+	return " (" + c.moves.String() + ")"
 }
 
 // tell has Status tell why the files are not what is active, if so.

@@ -103,7 +103,7 @@ func TestARollbackByHandLastsUntilTheFilesChange(t *testing.T) {
 // Sorting is one built-in call of the engine, which nothing can interrupt.
 const stuckForSome = `function route(req) {
   if (req.path === '/') return 'two';
-  new Array(200000).fill('all the same').sort();
+  new Array(700000).fill('all the same').sort();
   return 'one';
 }`
 

@@ -104,9 +104,13 @@ func (v *Versions) load(s Settings, from snapshot) (*version, error) {
 	if v.refused != nil && v.refused.Hash == hash {
 		return nil, v.refused
 	}
-	script, err := scripting.Load(scripting.Source{Name: from.Name, Code: from.Code}, scripting.Options{
+	options := scripting.Options{
 		Log: v.log, Clusters: v.options.Clusters, Timeout: s.Timeout, OnError: s.OnError, DefaultCluster: s.DefaultCluster,
-	})
+	}
+	if v.records != nil {
+		options.OnCall = func(n *scripting.Reading, d scripting.Decision) { v.records.Add(hash, n, d) }
+	}
+	script, err := scripting.Load(scripting.Source{Name: from.Name, Code: from.Code}, options)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"outrider/scripting"
+	"outrider/scripting/record"
 )
 
 // Options do not change while the sidecar runs.
@@ -24,6 +25,7 @@ type Options struct {
 	Log      logrus.FieldLogger
 	Clusters scripting.Clusters
 	StateDir string // where the last good version is kept; "" keeps none
+	Record   int    // how many decisions are kept; 0 keeps none
 }
 
 // Settings are what the configuration says of the script. They are part of a
@@ -34,6 +36,7 @@ type Settings struct {
 	OnError        string // "fail" or a cluster
 	DefaultCluster string // "" = none
 	Probation      Probation
+	MaxMoved       float64 // the share of the recorded requests that a new version may move, 0 to 1
 }
 
 // Versions holds the versions of one script. Its methods are safe for concurrent use.
@@ -44,6 +47,7 @@ type Versions struct {
 	told    atomic.Pointer[told]
 	bell    chan struct{}  // rung when the active version is to be judged
 	tasks   sync.WaitGroup // versions that are being closed
+	records *record.Ring   // nil: no decision is kept
 
 	changing sync.Mutex // one change at a time; guards what is below
 	settings Settings
@@ -80,6 +84,9 @@ type Spared struct {
 // works, the last good one is taken from the state directory, if there is one.
 func New(o Options, s Settings) (*Versions, error) {
 	v := &Versions{options: o, log: o.Log, settings: s, bell: make(chan struct{}, 1)}
+	if o.Record > 0 {
+		v.records = record.NewRing(o.Record)
+	}
 	before, err := readKept(o.StateDir)
 	if err != nil {
 		v.log.Error(err.Error())
@@ -176,6 +183,22 @@ func (v *Versions) Overdue() Decision {
 	active := v.active.Load()
 	err := fmt.Errorf("%s: route did not return within %v", active.name(), v.Limit())
 	return Decision{Decision: active.fail(scripting.Timeout, err), Version: active.hash}
+}
+
+// Decisions are the last ones, the oldest first. Nil: none are kept.
+func (v *Versions) Decisions() []record.Entry {
+	if v.records == nil {
+		return nil
+	}
+	return v.records.Entries()
+}
+
+// Decision is the last one on the request with this id.
+func (v *Versions) Decision(id string) (record.Entry, bool) {
+	if v.records == nil {
+		return record.Entry{}, false
+	}
+	return v.records.Find(id)
 }
 
 // Close ends what runs for the versions, and waits for it. Run has returned.
