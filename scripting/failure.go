@@ -95,15 +95,23 @@ func oneLine(s string) string {
 
 // where renders ":line:column" of the innermost frame that is the script's.
 func (s *Script) where(stack []goja.StackFrame) string {
-	for i := range stack {
-		if stack[i].SrcName() != s.source.name {
-			continue
-		}
-		if at := s.source.position(stack[i].Position()); at.line > 0 {
-			return at.String()
-		}
+	if at := s.source.find(stack); at.line > 0 {
+		return at.String()
 	}
 	return ""
+}
+
+// find is the place of the innermost frame that is in the source.
+func (s *source) find(stack []goja.StackFrame) position {
+	for i := range stack {
+		if stack[i].SrcName() != s.name {
+			continue
+		}
+		if at := s.position(stack[i].Position()); at.line > 0 {
+			return at
+		}
+	}
+	return position{}
 }
 
 // loadError is the LoadError for what came up out of the engine at load.

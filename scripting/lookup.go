@@ -25,11 +25,11 @@ type known struct {
 	value goja.Value
 }
 
-// lookupMethods are the functions of a lookup, made once per runtime.
+// lookupMethods are the functions of a lookup, made once per view.
 type lookupMethods struct{ get, has, getAll goja.Value }
 
-func (rt *runtime) newLookupMethods(kind lookupKind) lookupMethods {
-	v := &rt.view
+func (v *view) newLookupMethods(kind lookupKind) lookupMethods {
+	rt := v.rt
 	m := lookupMethods{
 		get: rt.function("get", func(call goja.FunctionCall) goja.Value {
 			if value := v.find(kind, call.Argument(0).String()); value != nil {
@@ -168,7 +168,7 @@ type lookup struct {
 
 func (l *lookup) Get(key string) goja.Value {
 	l.check()
-	methods := &l.view.rt.lookups[l.kind]
+	methods := &l.view.lookups[l.kind]
 	switch key {
 	case "get":
 		return methods.get

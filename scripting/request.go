@@ -12,6 +12,7 @@ type view struct {
 	rt         *runtime
 	request    Request
 	generation uint64 // counts calls; a handle of another generation is stale
+	lookups    [lookupKinds]lookupMethods
 	values     [propertyCount]goja.Value
 	headers    []known // the headers read so far
 	query      []pair
@@ -245,7 +246,11 @@ func (s *Script) warnOfUnknownProperty(key string) {
 func (rt *runtime) installRequest() {
 	rt.view.rt = rt
 	rt.interned = make(map[string]goja.Value)
+	rt.view.install()
+}
+
+func (v *view) install() {
 	for kind := range lookupKinds {
-		rt.lookups[kind] = rt.newLookupMethods(kind)
+		v.lookups[kind] = v.newLookupMethods(kind)
 	}
 }

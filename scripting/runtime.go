@@ -36,7 +36,6 @@ type runtime struct {
 	broken  bool // the engine itself failed; not to be used again
 
 	interned map[string]goja.Value
-	lookups  [lookupKinds]lookupMethods
 	freezer  native // Object.freeze
 	toJSON   native // JSON.stringify
 

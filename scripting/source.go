@@ -95,22 +95,44 @@ func invalidUTF8(b []byte) int {
 // compile parses, looks over and compiles the source, in strict mode as a module
 // would be. The program holds no state of a runtime.
 func (s *source) compile() (*goja.Program, *findings, error) {
-	tree, err := parser.ParseFile(nil, s.name, s.text, 0, parser.WithDisableSourceMaps)
+	tree, err := s.parse()
 	if err != nil {
-		return nil, nil, s.parseFault(err)
+		return nil, nil, err
 	}
 	found, err := s.lint(tree)
 	if err != nil {
 		return nil, nil, err
 	}
+	program, err := s.program(tree)
+	return program, found, err
+}
+
+// compileTests compiles a file of tests, which defines no route.
+func (s *source) compileTests() (*goja.Program, error) {
+	tree, err := s.parse()
+	if err != nil {
+		return nil, err
+	}
+	return s.program(tree)
+}
+
+func (s *source) parse() (*ast.Program, error) {
+	tree, err := parser.ParseFile(nil, s.name, s.text, 0, parser.WithDisableSourceMaps)
+	if err != nil {
+		return nil, s.parseFault(err)
+	}
+	return tree, nil
+}
+
+func (s *source) program(tree *ast.Program) (*goja.Program, error) {
 	program, err := compileTree(tree)
 	if fault, ok := errors.AsType[*goja.CompilerSyntaxError](err); ok {
-		return nil, nil, s.faultAt(fault.Offset, "SyntaxError: "+fault.Message)
+		return nil, s.faultAt(fault.Offset, "SyntaxError: "+fault.Message)
 	}
 	if err != nil {
-		return nil, nil, s.fault(position{}, err.Error())
+		return nil, s.fault(position{}, err.Error())
 	}
-	return program, found, nil
+	return program, nil
 }
 
 func compileTree(tree *ast.Program) (program *goja.Program, err error) {

@@ -8,6 +8,7 @@ import "sync/atomic"
 //
 //	preparing -> running                         built, now running the script's top level
 //	idle -> running -> idle                      the call ended in time
+//	        running -> running                   its owner begins a further call, with a deadline of its own
 //	        running -> interrupted -> retired    the watchdog won; the call ended after that
 //	        running -> interrupted -> abandoned  the call did not end; the watchdog gave the runtime up
 //	idle -> retired                              a spare nobody needs
@@ -45,6 +46,13 @@ func (t *ticket) open() { t.state.Store(1<<phaseBits | uint64(running)) }
 func (t *ticket) begin() bool {
 	state := t.state.Load()
 	return phaseOf(state) == idle && t.state.CompareAndSwap(state, (state|phaseMask)+1+uint64(running))
+}
+
+// renew begins a further call on a runtime that a call owns already: its deadline
+// begins anew. False means that the watchdog won before.
+func (t *ticket) renew() bool {
+	state := t.state.Load()
+	return phaseOf(state) == running && t.state.CompareAndSwap(state, (state|phaseMask)+1+uint64(running))
 }
 
 // end gives the runtime back. False means that the watchdog won: the call has to

@@ -26,13 +26,15 @@ func testVerb() *cobra.Command {
 	var t testRun
 	cmd := &cobra.Command{
 		Use:   "test [FILE...]",
-		Short: "Test the routing script against tables of cases",
-		Long: `Make up the requests of the tables, have the script decide on them, and compare.
-Clusters, deadline and on_error are those of the configuration; nothing is
-started, and the health of backends is what each case says.
+		Short: "Test the routing script by tables of cases and by tests in JavaScript",
+		Long: `Make up requests, have the script decide on them, and compare: as a table says
+(.yaml) or a file of tests (.js). Clusters, deadline and on_error are those of
+the configuration; nothing is started, and the health of backends is what each
+case says.
 
 Without FILE: the files in script.tests, else those beside the script that are
-called like it, route.test.yaml for route.js. Exit code 1 when a case fails.`,
+called like it, route.test.yaml and route.test.js for route.js. Exit code 1 when
+a test fails.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t.files = args
 			return t.run(cmd.Context(), cmd.OutOrStdout())

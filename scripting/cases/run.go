@@ -35,13 +35,16 @@ type runner struct {
 	subject Subject
 	used    *Bench // has served all cases so far
 	report  *Report
-	reached []string // clusters
+	reached []string // clusters, again and again
 }
 
 func (r *runner) file(ctx context.Context, file string) error {
 	content, err := readFile(file)
 	if err != nil {
 		return err
+	}
+	if filepath.Ext(file) == ".js" {
+		return r.script(ctx, file, content)
 	}
 	t := readTable(file, content)
 	t.checkDown(r.subject.Clusters)
@@ -72,9 +75,9 @@ func anyName(clusters []Cluster) string {
 // readFile reads a file of cases, whose size is bounded.
 func readFile(file string) ([]byte, error) {
 	switch filepath.Ext(file) {
-	case ".yaml", ".yml":
+	case ".yaml", ".yml", ".js":
 	default:
-		return nil, fmt.Errorf("%s: cases are in files that end in .yaml or .yml", file)
+		return nil, fmt.Errorf("%s: tests are in files that end in .yaml (a table) or .js", file)
 	}
 	info, err := os.Stat(file)
 	if err == nil && info.Mode().IsRegular() && info.Size() > MaxTable {
@@ -115,9 +118,7 @@ func (r *runner) row(row *Row) error {
 		result.Failures = compare(fresh, used)
 	}
 	r.report.Cases = append(r.report.Cases, result)
-	if fresh.Cluster != "" && !slices.Contains(r.reached, fresh.Cluster) {
-		r.reached = append(r.reached, fresh.Cluster)
-	}
+	r.reached = append(r.reached, fresh.Cluster)
 	return nil
 }
 

@@ -184,7 +184,7 @@ func TestAnEndedContextEndsTheRun(t *testing.T) {
 
 func TestAFileThatIsNoTableIsRefused(t *testing.T) {
 	for name, c := range map[string]struct{ content, says string }{
-		"a.txt":  {"", "cases are in files that end in .yaml"},
+		"a.txt":  {"", "tests are in files that end in .yaml (a table) or .js"},
 		"a.yaml": {"", "holds no case; begin with: - { request: GET /, expect: one }"},
 		"b.yaml": {"# nothing yet\n", "holds no case"},
 		"c.yaml": {"[]", "holds no case"},

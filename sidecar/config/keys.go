@@ -42,7 +42,7 @@ func script(s *Script) section {
 		{name: "on_error", value: text(&s.OnError, "fail or a cluster", "fail or a cluster's name", clusterPattern, checkClusterName),
 			doc: "What happens when the script fails: `fail` answers 500, a cluster's name sends the request there. Default: default_cluster where that is written, else `fail`."},
 		{name: "tests", value: paths(&s.Tests, "a path such as scripts/route.test.yaml"),
-			doc: "Tables of cases that the script must meet, for `outrider test` and `outrider validate`: one path, or a list. Default: none."},
+			doc: "Tests that the script must pass, tables of cases (.yaml) or JavaScript (.js), for `outrider test` and `outrider validate`: one path, or a list. Default: none."},
 		{name: "data", later: true},
 		{name: "env", later: true},
 		{name: "max_moved", value: percent(&s.MaxMoved, 100), def: "100%",
