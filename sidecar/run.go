@@ -47,11 +47,12 @@ func run(ctx context.Context, from *source) error {
 	if err != nil {
 		return err
 	}
-	var signals sync.WaitGroup
-	defer signals.Wait()
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	signals.Go(func() { reloadOnHangup(ctx, a) })
+	tasks.Go(func() { reloadOnHangup(ctx, a) })
+	tasks.Go(func() { new(scavenger).run(ctx) })
 	return a.Run(ctx)
 }
 
