@@ -4,16 +4,21 @@ package wire_test
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
-const getRoot = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+const (
+	getRoot  = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+	halfHead = "GET / HTTP/1.1\r\nHost: a\r\nX"
+)
 
 func backend(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
@@ -38,12 +43,14 @@ func many(t *testing.T, sc *sidecar, n int, say string) []net.Conn {
 	return all
 }
 
-func TestNineThousandSlowHeadsTakeLittleMemoryAndGet408(t *testing.T) {
-	const clients = 9000 // and as many descriptors here, below the usual hard limit
+func TestTenThousandSlowHeadsTakeLittleMemoryAndGet408(t *testing.T) {
+	const clients = 10_000 // and as many descriptors here
 	sc := start(t, backend(t, ok), setup{limits: "head_timeout: 8s"})
 	idle := sc.rss()
-	o := attacked(t, sc, func() {
-		for _, c := range many(t, sc, clients, "GET / HTTP/1.1\r\nHost: a\r\nX") {
+	o := attacked(t, sc, func(o *others) {
+		all := many(t, sc, clients, halfHead)
+		o.meanwhile()
+		for _, c := range all {
 			c.SetReadDeadline(time.Now().Add(20 * time.Second))
 			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 			if err != nil || resp.StatusCode != http.StatusRequestTimeout {
@@ -71,9 +78,10 @@ func TestClientsThatNeverReadTakeBoundedMemory(t *testing.T) {
 		}
 	}), setup{})
 	idle := sc.rss()
-	o := attacked(t, sc, func() {
+	o := attacked(t, sc, func(o *others) {
 		all := many(t, sc, clients, "GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
 		until(t, "the backends", func() bool { return sc.files() >= 2*clients })
+		o.meanwhile()
 		for _, c := range all {
 			c.Close()
 		}
@@ -83,31 +91,48 @@ func TestClientsThatNeverReadTakeBoundedMemory(t *testing.T) {
 	}
 }
 
-func TestAHundredThousandPipelinedRequestsAreAnsweredInTurn(t *testing.T) {
-	const requests = 100_000
+func TestAHundredThousandPipelinedRequestsPerConnectionAreAnsweredInTurn(t *testing.T) {
+	const connections, requests = 3, 100_000
 	sc := start(t, backend(t, ok), setup{})
-	o := attacked(t, sc, func() {
-		c := dial(t, sc.addr, 0)
-		go io.WriteString(c, strings.Repeat(getRoot, requests))
-		in := bufio.NewReader(c)
-		for i := range requests {
-			resp, err := http.ReadResponse(in, nil)
-			if err != nil || resp.StatusCode != http.StatusOK {
-				t.Fatalf("answer %d: %v, %v", i, resp, err)
-			}
-			io.Copy(io.Discard, resp.Body)
+	o := attacked(t, sc, func(*others) {
+		var all sync.WaitGroup
+		for i := range connections {
+			c := dial(t, sc.addr, i)
+			all.Go(func() {
+				defer c.Close()
+				if err := pipeline(c, requests); err != nil {
+					t.Error(err)
+				}
+			})
 		}
-		c.Close()
+		all.Wait()
 	})
 	if o.peak > 80 {
 		t.Errorf("it took %d MiB", o.peak)
 	}
 }
 
+// pipeline sends n requests without waiting for the answers, and reads these.
+func pipeline(c net.Conn, n int) error {
+	go io.WriteString(c, strings.Repeat(getRoot, n))
+	in := bufio.NewReader(c)
+	for i := range n {
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			return fmt.Errorf("answer %d of %d: %w", i, n, err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("answer %d of %d is %s", i, n, resp.Status)
+		}
+	}
+	return nil
+}
+
 func TestAFloodOfFieldsIsRefused(t *testing.T) {
 	sc := start(t, backend(t, ok), setup{})
-	o := attacked(t, sc, func() {
-		for i := range 50 {
+	o := attacked(t, sc, func(o *others) {
+		for i := 0; i < 50 || o.tooFew(); i++ {
 			c := dial(t, sc.addr, i)
 			go func() {
 				io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n")
@@ -132,8 +157,8 @@ func TestAFloodOfFieldsIsRefused(t *testing.T) {
 
 func TestAStormOfResetsLeavesNothingBehind(t *testing.T) {
 	sc := start(t, backend(t, ok), setup{})
-	attacked(t, sc, func() {
-		for i := range 5000 {
+	attacked(t, sc, func(o *others) {
+		for i := 0; i < 5000 || o.tooFew(); i++ {
 			c := dial(t, sc.addr, i)
 			io.WriteString(c, getRoot[:(i*7)%len(getRoot)+1])
 			c.(*net.TCPConn).SetLinger(0)
@@ -145,7 +170,7 @@ func TestAStormOfResetsLeavesNothingBehind(t *testing.T) {
 func TestFiftyThousandShortConnectionsAreServed(t *testing.T) {
 	const connections, workers = 50_000, 8
 	sc := start(t, backend(t, ok), setup{})
-	attacked(t, sc, func() {
+	attacked(t, sc, func(*others) {
 		failed := make(chan error, workers)
 		for w := range workers {
 			go func() { failed <- churn(sc.addr, w, connections/workers) }()
@@ -200,11 +225,38 @@ func TestWithoutDescriptorsItWaitsAndServesAgain(t *testing.T) {
 func TestHalfHeadsThatHoldAllDescriptorsMakeRoomForOthers(t *testing.T) {
 	const files = 200
 	sc := start(t, backend(t, ok), setup{files: files})
-	attacked(t, sc, func() {
-		for i := range 2 * files { // the last ones wait in the backlog
-			io.WriteString(dial(t, sc.addr, i), "GET / HTTP/1.1\r\nHost: a\r\nX")
+	attacked(t, sc, func(o *others) {
+		held := make([]net.Conn, 2*files) // the last ones wait in the backlog
+		for i := range held {
+			held[i] = dial(t, sc.addr, i)
+			io.WriteString(held[i], halfHead)
 		}
 		until(t, "room to be made", func() bool { return strings.Contains(sc.log.String(), "closed to make room") })
-		until(t, "the last of them to be turned away or closed", func() bool { return sc.files() < files/2 })
+		o.meanwhile()
+		for _, c := range held {
+			c.Close()
+		}
 	})
+}
+
+func TestHalfHeadsThatHoldAllConnectionsMakeRoomForOthers(t *testing.T) {
+	const limit = 2000
+	sc := start(t, backend(t, ok), setup{limits: fmt.Sprintf("connections: %d", limit)})
+	before := sc.holds()
+	all := many(t, sc, limit, halfHead)
+	until(t, "the first of them to be old enough", func() bool { return sc.get("/") == nil })
+	o := sc.others()
+	for range 100 {
+		o.meanwhile()
+		all = append(all, dial(t, sc.addr, len(all)))
+		if _, err := io.WriteString(all[len(all)-1], halfHead); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o.end()
+	for _, c := range all {
+		c.Close()
+	}
+	sc.returnTo(t, before)
+	t.Logf("| %s | %d | %d ms | %d / %d / %d |", t.Name(), o.count.Load(), o.worst.Milliseconds(), before.rss, o.peak, sc.rss())
 }

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -45,7 +46,7 @@ type sidecar struct {
 	addr   string
 	status string // the address of its metrics
 	pid    int
-	log    *lockedBuffer
+	log    fmt.Stringer
 }
 
 type lockedBuffer struct {
@@ -73,25 +74,17 @@ type setup struct {
 
 func start(t *testing.T, backend string, s setup) *sidecar {
 	t.Helper()
-	sc := &sidecar{t: t, addr: freeAddress(t), status: freeAddress(t), log: &lockedBuffer{}}
+	log := new(lockedBuffer)
+	sc := &sidecar{t: t, addr: freeAddress(t), status: freeAddress(t), log: log}
 	file := filepath.Join(t.TempDir(), "outrider.yaml")
-	text := fmt.Sprintf(`
-listen: %q
-status: { listen: %q }
-admin: { listen: "" }
-limits: { %s }
-log: { access: { mode: "off" } }
-clusters:
-  two: { backends: [%q], check: { type: off } }
-`, sc.addr, sc.status, s.limits, backend)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(file, sc.config(backend, s.limits), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	command := exec.Command(binary, "run", "-c", file)
 	if s.files > 0 {
 		command = exec.Command("sh", "-c", fmt.Sprintf("ulimit -n %d; exec %s run -c %s", s.files, binary, file))
 	}
-	command.Stdout, command.Stderr = sc.log, sc.log
+	command.Stdout, command.Stderr = log, log
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +104,18 @@ clusters:
 	return sc
 }
 
+func (sc *sidecar) config(backend, limits string) []byte {
+	return fmt.Appendf(nil, `
+listen: %q
+status: { listen: %q }
+admin: { listen: "" }
+limits: { %s }
+log: { access: { mode: "off" } }
+clusters:
+  two: { backends: [%q], check: { type: off } }
+`, sc.addr, sc.status, limits, backend)
+}
+
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -123,8 +128,7 @@ func freeAddress(t *testing.T) string {
 
 // get is one request on a connection of its own.
 func (sc *sidecar) get(path string) error {
-	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get("http://" + sc.addr + path)
+	resp, err := fetch("http://" + sc.addr + path)
 	if err != nil {
 		return err
 	}
@@ -133,6 +137,11 @@ func (sc *sidecar) get(path string) error {
 		return fmt.Errorf("got %s", resp.Status)
 	}
 	return nil
+}
+
+func fetch(url string) (*http.Response, error) {
+	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	return client.Get(url)
 }
 
 // rss is the process's memory in MiB.
@@ -194,15 +203,19 @@ func until(t *testing.T, what string, is func() bool) {
 // others is a client that behaves, beside an attack: it asks all the time, and
 // every answer counts.
 type others struct {
+	t          *testing.T
 	stop, done chan struct{}
-	count      int
+	count      atomic.Int64
 	failed     error
 	worst      time.Duration
 	peak       int // MiB
 }
 
+// enough is how often the others have to be answered for it to mean something.
+const enough = 50
+
 func (sc *sidecar) others() *others {
-	o := &others{stop: make(chan struct{}), done: make(chan struct{})}
+	o := &others{t: sc.t, stop: make(chan struct{}), done: make(chan struct{})}
 	go func() {
 		defer close(o.done)
 		for {
@@ -215,7 +228,7 @@ func (sc *sidecar) others() *others {
 			if err := sc.get("/"); err != nil && o.failed == nil {
 				o.failed = err
 			}
-			o.count++
+			o.count.Add(1)
 			o.worst = max(o.worst, time.Since(began))
 			o.peak = max(o.peak, sc.rss())
 		}
@@ -223,23 +236,67 @@ func (sc *sidecar) others() *others {
 	return o
 }
 
-// attacked runs an attack, and checks that the others are served meanwhile and
-// that descriptors return.
-func attacked(t *testing.T, sc *sidecar, attack func()) *others {
-	t.Helper()
-	files, idle := sc.files(), sc.rss()
-	o := sc.others()
-	attack()
+// meanwhile waits until the others have been answered often enough from now on.
+func (o *others) meanwhile() {
+	o.t.Helper()
+	from := o.count.Load()
+	until(o.t, "the others to be answered", func() bool { return o.count.Load() >= from+enough })
+}
+
+// tooFew tells that an attack has to go on for the others' answers to mean
+// something.
+func (o *others) tooFew() bool { return o.count.Load() < enough }
+
+// end ends the others, all of whose requests must have been answered well.
+func (o *others) end() {
+	o.t.Helper()
 	close(o.stop)
 	<-o.done
-	if o.failed != nil || o.count == 0 {
-		t.Errorf("the others: %d requests, %v", o.count, o.failed)
+	if o.failed != nil || o.tooFew() {
+		o.t.Errorf("the others: %d requests, %v", o.count.Load(), o.failed)
 	}
-	until(t, "the descriptors to return", func() bool { return sc.files() <= files+4 })
+}
+
+// holding is what a sidecar has taken of the system.
+type holding struct{ files, goroutines, rss int }
+
+func (sc *sidecar) goroutines() int { return int(sc.metric("go_goroutines")) }
+
+func (sc *sidecar) holds() holding {
+	return holding{sc.files(), sc.goroutines(), sc.rss()}
+}
+
+// What may be kept after an attack: idle workers (and the goroutines of a look at
+// them), and memory for them and the next crowd.
+const (
+	keptFiles      = 4
+	keptGoroutines = 256 + 16
+	keptMemory     = 16 // MiB
+)
+
+// returnTo waits until a sidecar has given back what it took since then.
+func (sc *sidecar) returnTo(t *testing.T, then holding) {
+	t.Helper()
+	until(t, "the goroutines to end", func() bool { return sc.goroutines() <= then.goroutines+keptGoroutines })
+	until(t, "the descriptors to return", func() bool { return sc.files() <= then.files+keptFiles })
+	until(t, "the memory to return", func() bool { return sc.rss() <= then.rss+keptMemory })
+	after := sc.rss()
 	if err := sc.get("/"); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
-	t.Logf("| %s | %d | %d ms | %d | %d | %d |", t.Name(), o.count, o.worst.Milliseconds(), idle, o.peak, sc.rss())
+	t.Logf("%d MiB before, %d after", then.rss, after)
+}
+
+// attacked runs an attack, and checks that the others are served meanwhile and
+// that what it took returns.
+func attacked(t *testing.T, sc *sidecar, attack func(*others)) *others {
+	t.Helper()
+	before := sc.holds()
+	o := sc.others()
+	attack(o)
+	o.end()
+	sc.returnTo(t, before)
+	t.Logf("| %s | %d | %d ms | %d / %d / %d |", t.Name(), o.count.Load(), o.worst.Milliseconds(), before.rss, o.peak, sc.rss())
 	return o
 }
 

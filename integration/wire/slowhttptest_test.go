@@ -28,7 +28,7 @@ func TestTheAttacksOfSlowhttptestAreWithstood(t *testing.T) {
 			sc := start(t, backend(t, func(w http.ResponseWriter, _ *http.Request) {
 				_, _ = w.Write(make([]byte, 256<<10))
 			}), setup{limits: "head_timeout: 3s"})
-			o := attacked(t, sc, func() {
+			o := attacked(t, sc, func(*others) {
 				arguments := fmt.Sprintf("%s -c %d -r 250 -l %d -p 3 -u http://%s/", attack, connections, seconds, sc.addr)
 				text, err := exec.Command(tool, strings.Fields(arguments)...).CombinedOutput()
 				seen := availability().FindAllStringSubmatch(colours().ReplaceAllString(string(text), ""), -1)

@@ -55,9 +55,11 @@ func fresh(t *testing.T) *http.Client {
 func bounded(t *testing.T, sc *sidecar, attack func(c *http.Client)) {
 	t.Helper()
 	idle := sc.rss()
-	o := attacked(t, sc, func() {
+	o := attacked(t, sc, func(o *others) {
 		c := fresh(t)
-		attack(c)
+		for first := true; first || o.tooFew(); first = false {
+			attack(c)
+		}
 		c.CloseIdleConnections()
 	})
 	if grown := o.peak - idle; grown > most {

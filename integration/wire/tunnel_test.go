@@ -69,16 +69,15 @@ func TestAThousandTunnelsEchoTheirOwnAndLeaveNothingBehind(t *testing.T) {
 	tasks, idle := sc.metric("go_goroutines"), sc.rss()
 	var took []int // MiB, by each thousand
 	for range 3 {
-		attacked(t, sc, func() {
+		attacked(t, sc, func(o *others) {
 			all := open(t, sc, tunnels)
+			o.meanwhile()
 			took = append(took, sc.rss()-idle)
 			t.Logf("each takes %.1f goroutines and, with what was used before, %.1f KiB",
 				(sc.metric("go_goroutines")-tasks)/tunnels, float64(took[len(took)-1])*1024/tunnels)
 			each(t, all, func(_ int, c **websocket.Conn) error { return (*c).Close(websocket.StatusNormalClosure, "") })
 		})
 	}
-	const kept = 256 // goroutines for the next ones
-	until(t, "the goroutines to end", func() bool { return sc.metric("go_goroutines") < tasks+kept+20 })
 	if took[0] > 48 || took[2] > took[0]+16 {
 		t.Errorf("they took %d MiB in turn", took)
 	}
