@@ -21,15 +21,22 @@ func Subject(c *config.Config) (cases.Subject, error) {
 	s := cases.Subject{
 		Source:  scripting.Source{Name: filepath.Base(c.Script.File), Code: code},
 		Options: scripting.Options{Timeout: c.Script.Timeout, OnError: c.Script.OnError, DefaultCluster: c.DefaultCluster},
+
+		Clusters: clustersOf(c),
 	}
+	return s, nil
+}
+
+func clustersOf(c *config.Config) []cases.Cluster {
+	var all []cases.Cluster
 	for _, cl := range c.Clusters {
 		made := cases.Cluster{Name: cl.Name}
 		for _, b := range cl.Backends {
 			made.Backends = append(made.Backends, b.Address())
 		}
-		s.Clusters = append(s.Clusters, made)
+		all = append(all, made)
 	}
-	return s, nil
+	return all
 }
 
 // TestScript runs the tests that a configuration names. Without any the report is

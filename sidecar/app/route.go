@@ -135,7 +135,8 @@ func CheckScript(c *config.Config, log logrus.FieldLogger) error {
 	a := &App{log: log}
 	a.clusters.Store(a.newClusters(c, nil))
 	alone := *c
-	alone.StateDir = "" // which belongs to a sidecar that runs
+	alone.StateDir = ""      // which belongs to a sidecar that runs
+	alone.Script.Tests = nil // see TestScript
 	r, err := a.newRoute(&alone)
 	if err != nil {
 		return err

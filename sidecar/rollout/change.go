@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -138,10 +139,17 @@ func (c *Candidate) Activate() {
 
 // details are what else there is to say, in parentheses.
 func (c *Candidate) details() string {
-	if c.moves.Compared == 0 {
+	var all []string
+	if n := c.next.tests; n > 0 {
+		all = append(all, fmt.Sprintf("%d tests", n))
+	}
+	if c.moves.Compared > 0 {
+		all = append(all, c.moves.String())
+	}
+	if all == nil {
 		return ""
 	}
-	return " (" + c.moves.String() + ")"
+	return " (" + strings.Join(all, "; ") + ")"
 }
 
 // tell has Status tell why the files are not what is active, if so.

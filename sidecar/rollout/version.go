@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"outrider/scripting"
+	"outrider/scripting/cases"
 )
 
 // A version is one state of the script's files, built and ready to route.
@@ -18,6 +20,7 @@ type version struct {
 	settings Settings
 	snapshot snapshot
 	since    time.Time // when it became active
+	tests    int       // that it has met
 	kept     bool      // in the state directory; guarded by Versions.changing
 
 	trial       atomic.Pointer[trial]   // nil: it is trusted
@@ -28,9 +31,10 @@ type version struct {
 
 // A snapshot is what a version is made of.
 type snapshot struct {
-	Name string    `json:"name"` // of the script's file
-	Code []byte    `json:"code"`
-	Kept time.Time `json:"kept"`
+	Name  string    `json:"name"` // of the script's file
+	Code  []byte    `json:"code"`
+	Tests [][]byte  `json:"tests,omitempty"`
+	Kept  time.Time `json:"kept"`
 }
 
 // maxStuck is how many calls of a version may be stuck in built-ins that do not
@@ -90,29 +94,72 @@ func (s *version) isStuck() bool { return s.script.Stuck() > maxStuck }
 
 // build makes a version of what the files hold now. The caller holds changing.
 func (v *Versions) build(s Settings) (*version, error) {
-	v.files = []string{s.File}
+	v.files = append([]string{s.File}, s.Tests...)
 	v.seen = lookAt(v.files)
 	code, err := os.ReadFile(s.File)
 	if err != nil {
 		return nil, fmt.Errorf("script.file: %w", err)
 	}
-	return v.load(s, snapshot{Name: filepath.Base(s.File), Code: code})
+	from := snapshot{Name: filepath.Base(s.File), Code: code}
+	for _, file := range s.Tests {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("script.tests: %w", err)
+		}
+		from.Tests = append(from.Tests, text)
+	}
+	next, err := v.load(s, from)
+	if err != nil {
+		return nil, err
+	}
+	if next.tests, err = test(s, from); err != nil {
+		v.retire(next)
+		return nil, err
+	}
+	return next, nil
 }
 
 func (v *Versions) load(s Settings, from snapshot) (*version, error) {
-	hash := hashOf(from.Code)
+	hash := from.hash()
 	if v.refused != nil && v.refused.Hash == hash {
 		return nil, v.refused
 	}
-	options := scripting.Options{
-		Log: v.log, Clusters: v.options.Clusters, Timeout: s.Timeout, OnError: s.OnError, DefaultCluster: s.DefaultCluster,
-	}
+	options := s.scripting()
+	options.Log, options.Clusters = v.log, v.options.Clusters
 	if v.records != nil {
 		options.OnCall = func(n *scripting.Reading, d scripting.Decision) { v.records.Add(hash, n, d) }
 	}
-	script, err := scripting.Load(scripting.Source{Name: from.Name, Code: from.Code}, options)
+	script, err := scripting.Load(from.source(), options)
 	if err != nil {
 		return nil, err
 	}
 	return &version{hash: hash, script: script, settings: s, snapshot: from}, nil
+}
+
+// scripting are the settings that matter to a script by itself.
+func (s Settings) scripting() scripting.Options {
+	return scripting.Options{Timeout: s.Timeout, OnError: s.OnError, DefaultCluster: s.DefaultCluster}
+}
+
+func (from snapshot) source() scripting.Source {
+	return scripting.Source{Name: from.Name, Code: from.Code}
+}
+
+func (from snapshot) hash() string { return hashOf(append([][]byte{from.Code}, from.Tests...)...) }
+
+// testsTake is how long the tests of a version may take.
+const testsTake = 30 * time.Second
+
+// test has a version meet its cases. It returns how many there are.
+func test(s Settings, from snapshot) (int, error) {
+	if len(s.Tests) == 0 {
+		return 0, nil
+	}
+	ctx, cancel := context.WithTimeoutCause(context.Background(), testsTake, fmt.Errorf("script.tests: they take longer than %v", testsTake))
+	defer cancel()
+	report, err := cases.Run(ctx, s.Tests, cases.Subject{Source: from.source(), Options: s.scripting(), Clusters: s.Clusters})
+	if err != nil {
+		return 0, err
+	}
+	return len(report.Cases), report.Err()
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"outrider/scripting"
+	"outrider/scripting/cases"
 	"outrider/scripting/record"
 )
 
@@ -31,7 +32,9 @@ type Options struct {
 // Settings are what the configuration says of the script. They are part of a
 // version: it runs with those that it was built with.
 type Settings struct {
-	File           string // path of the script
+	File           string          // path of the script
+	Tests          []string        // paths of cases that a version must meet
+	Clusters       []cases.Cluster // as configured, for the tests
 	Timeout        time.Duration
 	OnError        string // "fail" or a cluster
 	DefaultCluster string // "" = none
