@@ -2,7 +2,7 @@ package main
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +22,8 @@ func initVerb() *cobra.Command {
 		Use:   "init [FOLDER]",
 		Short: "Write a configuration and a routing script to start from",
 		Long: `Write outrider.yaml with every key and its default, and scripts/ with a routing
-script, the types that editors complete from, and a guide. Files that are there
-already stay as they are, unless --force is given.`,
+script, its tests, the types that editors complete from, and a guide. Files that
+are there already stay as they are, unless --force is given.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			folder := "."
@@ -53,7 +53,9 @@ func writeStarter(out io.Writer, folder string, force bool) error {
 	if folder != "." {
 		fmt.Fprintf(out, "  cd %s\n", folder)
 	}
-	fmt.Fprint(out, `  edit outrider.yaml       your backends belong under clusters; those there are examples
+	fmt.Fprint(out, `  edit outrider.yaml        your backends belong under clusters; those there are examples
+  edit scripts/route.js     where each request goes; route.test.yaml says what has to come out
+  outrider test             try it, or: outrider explain GET /one/x
   outrider validate
   outrider run
 `)
@@ -65,22 +67,26 @@ type starterFile struct {
 	content []byte
 }
 
-// starterScript is a routing script like the built-in rule, ready to be edited.
+// starter is a routing script like the built-in rule, ready to be edited, with what
+// stands beside it.
 //
-//go:embed starter/route.js
-var starterScript []byte
+//go:embed starter
+var starter embed.FS
 
 func starterFiles() ([]starterFile, error) {
 	guide, err := scripts.Files.ReadFile("README.md")
 	if err != nil {
 		return nil, err
 	}
-	return []starterFile{
-		{"outrider.yaml", starterConfig()},
-		{"scripts/route.js", starterScript},
-		{"scripts/outrider.d.ts", scripts.Types},
-		{"scripts/README.md", guide},
-	}, nil
+	files := []starterFile{{"outrider.yaml", starterConfig()}}
+	for _, name := range []string{"route.js", "route.test.yaml", "jsconfig.json"} {
+		content, err := starter.ReadFile("starter/" + name)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, starterFile{"scripts/" + name, content})
+	}
+	return append(files, starterFile{"scripts/outrider.d.ts", scripts.Types}, starterFile{"scripts/README.md", guide}), nil
 }
 
 // starterConfig is the example with its script switched on: the one beside it is

@@ -1,6 +1,7 @@
 package cases
 
 import (
+	"cmp"
 	"io"
 	"strings"
 	"sync"
@@ -13,14 +14,16 @@ import (
 // A Subject is a script under test, with what it runs with in production.
 type Subject struct {
 	Source   scripting.Source
+	Version  string            // that it is in production; "" = a hash of its source
 	Options  scripting.Options // Log and Clusters do not matter: the bench has its own
 	Clusters []Cluster         // those of the configuration
 }
 
 // A Bench is a loaded script that is asked about made-up requests, one at a time.
 type Bench struct {
-	script *scripting.Script
-	said   lines
+	script  *scripting.Script
+	version string
+	said    lines
 }
 
 // NewBench loads a script. What is wrong with it is a [*scripting.LoadError]. The
@@ -35,7 +38,7 @@ func NewBench(s Subject) (*Bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.script = script
+	b.script, b.version = script, cmp.Or(s.Version, script.Version())
 	return b, nil
 }
 
@@ -43,7 +46,7 @@ func NewBench(s Subject) (*Bench, error) {
 func (b *Bench) Close() { b.script.Close() }
 
 // Version is the script's.
-func (b *Bench) Version() string { return b.script.Version() }
+func (b *Bench) Version() string { return b.version }
 
 // Route asks the script about a request as of that moment. Said is what the script
 // has written to its console meanwhile, and what the engine had to warn of.

@@ -2,30 +2,15 @@ package app
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
 
-	"outrider/scripting"
 	"outrider/scripting/cases"
 	"outrider/sidecar/config"
+	"outrider/sidecar/rollout"
 )
 
 // Subject is the script of a configuration as it is tested: with the clusters, the
 // deadline and the error policy that it has in production.
-func Subject(c *config.Config) (cases.Subject, error) {
-	code, err := os.ReadFile(c.Script.File)
-	if err != nil {
-		return cases.Subject{}, fmt.Errorf("script.file: %w", err)
-	}
-	s := cases.Subject{
-		Source:  scripting.Source{Name: filepath.Base(c.Script.File), Code: code},
-		Options: scripting.Options{Timeout: c.Script.Timeout, OnError: c.Script.OnError, DefaultCluster: c.DefaultCluster},
-
-		Clusters: clustersOf(c),
-	}
-	return s, nil
-}
+func Subject(c *config.Config) (cases.Subject, error) { return rollout.Subject(scriptSettings(c)) }
 
 func clustersOf(c *config.Config) []cases.Cluster {
 	var all []cases.Cluster

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"outrider/scripting/cases"
+	"outrider/sidecar/rollout"
 )
 
 // tested is a script that has to send / to the cluster two.
@@ -66,5 +67,19 @@ func TestAVersionThatMovesTooManyRequestsIsRefused(t *testing.T) {
 	s.await("it is refused", func() bool { return s.log.count("100 move: 100 two->one; script.max_moved is 50%") == 1 })
 	if got := s.decides("/"); got != "two" {
 		t.Errorf("it decides %s", got)
+	}
+}
+
+// Who tests a script beside a sidecar names the version as the sidecar does.
+func TestTheSubjectIsTheVersionThatWouldBecomeActive(t *testing.T) {
+	var with setup
+	s := open(t, always("two"), tested(t), func(set *setup) { with = *set })
+	subject, err := rollout.Subject(with.settings)
+	if err != nil || subject.Version != s.Status().Version || string(subject.Source.Code) != always("two") {
+		t.Errorf("%+v, %v; the version is %s", subject, err, s.Status().Version)
+	}
+	with.settings.File = "none.js"
+	if _, err := rollout.Subject(with.settings); err == nil {
+		t.Error("a script that is not there is a subject")
 	}
 }

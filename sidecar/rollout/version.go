@@ -96,17 +96,9 @@ func (s *version) isStuck() bool { return s.script.Stuck() > maxStuck }
 func (v *Versions) build(s Settings) (*version, error) {
 	v.files = append([]string{s.File}, s.Tests...)
 	v.seen = lookAt(v.files)
-	code, err := os.ReadFile(s.File)
+	from, err := read(s)
 	if err != nil {
-		return nil, fmt.Errorf("script.file: %w", err)
-	}
-	from := snapshot{Name: filepath.Base(s.File), Code: code}
-	for _, file := range s.Tests {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("script.tests: %w", err)
-		}
-		from.Tests = append(from.Tests, text)
+		return nil, err
 	}
 	next, err := v.load(s, from)
 	if err != nil {
@@ -117,6 +109,23 @@ func (v *Versions) build(s Settings) (*version, error) {
 		return nil, err
 	}
 	return next, nil
+}
+
+// read is what the files hold now.
+func read(s Settings) (snapshot, error) {
+	code, err := os.ReadFile(s.File)
+	if err != nil {
+		return snapshot{}, fmt.Errorf("script.file: %w", err)
+	}
+	from := snapshot{Name: filepath.Base(s.File), Code: code}
+	for _, file := range s.Tests {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return snapshot{}, fmt.Errorf("script.tests: %w", err)
+		}
+		from.Tests = append(from.Tests, text)
+	}
+	return from, nil
 }
 
 func (v *Versions) load(s Settings, from snapshot) (*version, error) {
@@ -147,6 +156,18 @@ func (from snapshot) source() scripting.Source {
 
 func (from snapshot) hash() string { return hashOf(append([][]byte{from.Code}, from.Tests...)...) }
 
+func (from snapshot) subject(s Settings) cases.Subject {
+	return cases.Subject{Source: from.source(), Version: from.hash(), Options: s.scripting(), Clusters: s.Clusters}
+}
+
+// Subject is the script that the files hold now, for those who test it or ask it
+// beside a sidecar: with the settings that it would run with, and the version that
+// it would be.
+func Subject(s Settings) (cases.Subject, error) {
+	from, err := read(s)
+	return from.subject(s), err
+}
+
 // testsTake is how long the tests of a version may take.
 const testsTake = 30 * time.Second
 
@@ -157,7 +178,7 @@ func test(s Settings, from snapshot) (int, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(context.Background(), testsTake, fmt.Errorf("script.tests: they take longer than %v", testsTake))
 	defer cancel()
-	report, err := cases.Run(ctx, s.Tests, cases.Subject{Source: from.source(), Options: s.scripting(), Clusters: s.Clusters})
+	report, err := cases.Run(ctx, s.Tests, from.subject(s))
 	if err != nil {
 		return 0, err
 	}
