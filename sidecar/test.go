@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,6 +22,7 @@ type testRun struct {
 	from   source
 	files  []string
 	asJSON bool
+	watch  bool
 }
 
 func testVerb() *cobra.Command {
@@ -37,12 +40,56 @@ called like it, route.test.yaml and route.test.js for route.js. Exit code 1 when
 a test fails.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t.files = args
+			if t.watch {
+				return t.again(cmd.Context(), cmd.OutOrStdout())
+			}
 			return t.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
 	t.from.register(cmd)
 	cmd.Flags().BoolVar(&t.asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&t.watch, "watch", false, "test again whenever a file changes, until Ctrl-C")
 	return cmd
+}
+
+// again tests now and whenever one of the files changes, until ctx is done.
+func (t *testRun) again(ctx context.Context, out io.Writer) error {
+	w, err := newWatch()
+	if err != nil {
+		return fmt.Errorf("files can not be watched: %w", err)
+	}
+	defer w.close()
+	for {
+		if err := w.follow(t.watched()); err != nil {
+			return fmt.Errorf("files can not be watched: %w", err)
+		}
+		if err := t.run(ctx, out); err != nil {
+			fmt.Fprintf(out, "%v\n", err)
+		}
+		if ctx.Err() == nil {
+			fmt.Fprintf(out, "\nwaiting for a change\n")
+		}
+		if !w.await(ctx) {
+			return nil
+		}
+	}
+}
+
+// watched are the files that the tests depend on, as far as they can be known.
+func (t *testRun) watched() []string {
+	files := slices.Clone(t.files)
+	c, err := t.from.load()
+	if err != nil { // it may be the configuration that has to change
+		return append(files, cmp.Or(t.from.file, "outrider.yaml"))
+	}
+	if c.File != "" {
+		files = append(files, c.File)
+	}
+	if c.Script.File != "" {
+		files = append(files, c.Script.File)
+		files = append(files, cases.BesideNames(c.Script.File)...)
+	}
+	return append(files, c.Script.Tests...)
 }
 
 // run tests once.

@@ -6,15 +6,21 @@ import (
 	"strings"
 )
 
-// Beside are the files of tests that stand beside a script: route.test.yaml and
-// route.test.js for route.js.
+// Beside are the files of tests that stand beside a script, those of BesideNames
+// that are there.
 func Beside(script string) []string {
-	stem := strings.TrimSuffix(script, filepath.Ext(script))
 	var found []string
-	for _, ending := range []string{".test.yaml", ".test.yml", ".test.js"} {
-		if info, err := os.Stat(stem + ending); err == nil && info.Mode().IsRegular() {
-			found = append(found, stem+ending)
+	for _, name := range BesideNames(script) {
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
+			found = append(found, name)
 		}
 	}
 	return found
+}
+
+// BesideNames are the names that tests beside a script can have: route.test.yaml
+// and the like, for route.js.
+func BesideNames(script string) []string {
+	stem := strings.TrimSuffix(script, filepath.Ext(script))
+	return []string{stem + ".test.yaml", stem + ".test.yml", stem + ".test.js"}
 }
