@@ -74,6 +74,27 @@ func TestCleanPathIsIdempotentAndAgreesWithTheLibrary(t *testing.T) {
 	})
 }
 
+// The examples of the Unicode standard, chapter 3, table 3-8 and after.
+func TestWhatIsNoUTF8IsReplacedAsTheWebDoes(t *testing.T) {
+	const r = "\uFFFD"
+	for broken, want := range map[string]string{
+		"a\xe2\x82b":           "a" + r + "b",
+		"\xff\xff":             r + r,
+		"\x80":                 r,
+		"\xc0\xaf\xe0\x80":     r + r + r + r,
+		"\xed\xa0\x80":         r + r + r,
+		"\xf4\x91\x92\x93":     r + r + r + r,
+		"\xf0\x9f\x98\xc3":     r + r,
+		"\xe1\x80\xe2\xf0\x91": r + r + r,
+		"\xf1\x80\x80\x80\x41": "\U00040000A",
+		"\xc3\xa9\uFFFD":       "\u00e9" + r,
+	} {
+		if got := validText(broken); got != want {
+			t.Errorf("%q is %q, want %q", broken, got, want)
+		}
+	}
+}
+
 func FuzzQuery(f *testing.F) {
 	for _, seed := range []string{"", "a=1&b=2", "a+b=%20", "%", "%zz=&&=", "a=%c3%a9%ff"} {
 		f.Add(seed)
