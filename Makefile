@@ -4,9 +4,10 @@
 
 GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 PACKAGES      = ./...
+OUTSIDE       = -e /integration/wire -e /integration/scripts
 FUZZTIME     ?= 60s
 
-.PHONY: build demo test test-unit race alloc wire fuzz lint bench fmt
+.PHONY: build demo test test-unit race alloc scripts wire fuzz lint bench fmt
 
 build: ## the command, as ./outrider
 	CGO_ENABLED=0 go build -trimpath -o outrider ./sidecar
@@ -15,14 +16,17 @@ demo: ## everything in one process, to play with
 	go run ./sidecar demo
 
 test: ## all tests, with the race detector
-	@integration/needs.sh cc slowhttptest
-	$(MAKE) race alloc wire
+	@integration/needs.sh cc slowhttptest node
+	$(MAKE) race alloc scripts wire
 
-test-unit: ## all tests, without the race detector: faster, and needs no C compiler
-	CGO_ENABLED=0 go test $$(go list $(PACKAGES) | grep -v /integration/wire)
+test-unit: ## all tests that need nothing but Go, without the race detector: faster
+	CGO_ENABLED=0 go test $$(go list $(PACKAGES) | grep -v $(OUTSIDE))
 
 race:
-	CGO_ENABLED=1 go test -race -timeout 15m $$(go list $(PACKAGES) | grep -v /integration/wire)
+	CGO_ENABLED=1 go test -race -timeout 15m $$(go list $(PACKAGES) | grep -v $(OUTSIDE))
+
+scripts: ## what script authors use outside of Outrider, in Node
+	CGO_ENABLED=0 go test ./integration/scripts
 
 # The cache does not know the program that these tests build and start.
 wire: ## the real program under attack, seen from outside; nothing else runs meanwhile

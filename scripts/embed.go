@@ -14,8 +14,8 @@ var Default []byte
 //go:embed outrider.d.ts
 var Types []byte
 
-// Files holds everything by its path: default.js, outrider.d.ts, README.md and
+// Files holds everything by its path: default.js, outrider.d.ts, testing.js, README.md and
 // examples/*.js.
 //
-//go:embed default.js outrider.d.ts README.md examples/*.js
+//go:embed default.js outrider.d.ts testing.js README.md examples/*.js
 var Files embed.FS

@@ -40,6 +40,7 @@ func allowed() map[string][]string {
 		"outrider/gossip":            {"github.com/hashicorp/memberlist"},
 
 		"outrider/integration/wire":               {},
+		"outrider/integration/scripts":            {},
 		"outrider/integration/bench":              {},
 		"outrider/integration/bench/reverseproxy": {},
 	}

@@ -53,7 +53,7 @@ func (w *watch) await(ctx context.Context) bool {
 			if event.Op != fsnotify.Chmod && slices.Contains(w.files, filepath.Clean(event.Name)) {
 				rest.Reset(settling)
 			}
-		case <-w.events.Errors: // events were lost
+		case <-w.events.Errors: //nolint:errcheck // events were lost: whatever they told of is looked at
 			rest.Reset(settling)
 		case <-rest.C:
 			return true

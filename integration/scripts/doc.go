@@ -1,0 +1,3 @@
+// Package scripts holds the tests of what script authors use outside of Outrider:
+// scripts/testing.js in Node's own test runner.
+package scripts
