@@ -4,8 +4,8 @@ import (
 	"github.com/dop251/goja"
 )
 
-// newContext makes the runtime's `ctx`: clusters, hash and now.
-func (rt *runtime) newContext() goja.Value {
+// newContext makes the runtime's `ctx`. It reads data by the engine's own parser.
+func (rt *runtime) newContext(parse native) goja.Value {
 	ctx := rt.js.NewObject()
 	clusters := rt.js.NewDynamicObject(&clusters{rt: rt, views: make(map[string]*goja.Object)})
 	must(clusters.SetPrototype(nil))
@@ -14,13 +14,26 @@ func (rt *runtime) newContext() goja.Value {
 		return rt.js.ToValue(hash(call.Argument(0).String()))
 	}))
 	rt.defineGetter(ctx, "now", func() goja.Value { return rt.js.ToValue(rt.clock().UnixMilli()) })
-	for _, name := range []string{"data", "env"} {
-		rt.defineGetter(ctx, name, func() goja.Value {
-			rt.throw("ctx.%s is not in this version", name)
+	if data := rt.script.options.Data; data != nil {
+		rt.define(ctx, "data", dataset{rt.script.options.DataName, data}.value(rt, parse))
+	} else {
+		rt.defineGetter(ctx, "data", func() goja.Value {
+			rt.throw("there is no ctx.data: name a JSON file in script.data")
 			return nil
 		})
 	}
+	rt.define(ctx, "env", rt.newEnvironment())
 	return rt.freeze(ctx)
+}
+
+// newEnvironment is `ctx.env`. A variable that is not listed is undefined.
+func (rt *runtime) newEnvironment() *goja.Object {
+	env := rt.js.NewObject()
+	must(env.SetPrototype(nil))
+	for name, value := range rt.script.options.Env {
+		rt.define(env, name, rt.text(value))
+	}
+	return rt.freeze(env)
 }
 
 // A clusters is `ctx.clusters`: the live view. It implements goja.DynamicObject.

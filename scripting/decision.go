@@ -1,5 +1,7 @@
 package scripting
 
+import "time"
+
 // A Decision is the script's answer for one request. Where Outcome is an error
 // kind (see [Outcome.Failed]), on_error has been applied already: either Cluster
 // is set, or Cluster and Respond are both empty, which means "answer 500".
@@ -9,6 +11,20 @@ type Decision struct {
 	Rule    string   // the script's own word for why, at most [MaxRule] bytes; for the log
 	Outcome Outcome
 	Err     error // what went wrong, with the position in the script where there is one; for the log
+
+	// What follows goes with a Cluster. It has been checked, see [Respond].
+	RequestHeaders  []HeaderEdit  // on the request to the backend
+	ResponseHeaders []HeaderEdit  // on the response to the client
+	Path            string        // what to ask the backend for: "/x", or "/x?y=1" to replace the query as well; "" = as received
+	HashKey         string        // the same key goes to the same backend; "" = none
+	Timeout         time.Duration // for the response to begin, 0 = the cluster's; may only shorten that
+}
+
+// A HeaderEdit sets a header, in the place of all of that name, or removes it:
+// then Values is nil. On a response, values of Set-Cookie are added.
+type HeaderEdit = struct {
+	Name   string
+	Values []string
 }
 
 // A Respond is an answer that the script gives itself. It has been checked: the
@@ -25,7 +41,8 @@ type Respond struct {
 const (
 	MaxBody = 64 << 10 // bytes of respond.body
 	MaxRule = 64       // bytes of rule
-	MaxList = 1000     // names in a list of clusters
+	MaxList = 1000     // names in a list of clusters, or sides of a split
+	MaxEdit = 16 << 10 // bytes of all header edits, and of path and hashKey each
 )
 
 // An Outcome says how a decision came about; its String is the metric label.

@@ -165,15 +165,6 @@ func TestTimeStandsStillDuringACall(t *testing.T) {
 	}
 }
 
-func TestLaterPartsOfTheContextAreRefused(t *testing.T) {
-	for _, name := range []string{"data", "env"} {
-		d := load(t, route("return ctx."+name+" ? 'one' : 'two';")).Route(get("/"))
-		if d.Outcome != Exception || !strings.Contains(d.Err.Error(), "ctx."+name+" is not in this version") {
-			t.Errorf("%+v", d)
-		}
-	}
-}
-
 func TestWhatIsNotAvailableSaysWhatToUse(t *testing.T) {
 	for name, instead := range absent {
 		d := load(t, route("return "+name+";")).Route(get("/"))

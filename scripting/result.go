@@ -1,11 +1,9 @@
 package scripting
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,16 +22,15 @@ func (rt *runtime) decide(value goja.Value) Decision {
 	if !ok {
 		return rt.badReturn("route returned %s", kindOf(value))
 	}
-	switch object.ClassName() {
-	case "Array":
-		return rt.toList(object)
-	case "Object":
+	if object.ClassName() == "Object" {
 		if object.ExportType() == reflect.TypeFor[*goja.Promise]() {
 			return rt.badReturn("route returned a Promise: it must answer at once, without async or await")
 		}
-		return rt.toDecision(object)
+		if !isWeights(object) {
+			return rt.toDecision(object)
+		}
 	}
-	return rt.badReturn("route returned %s", kindOf(value))
+	return rt.toTarget(value, "")
 }
 
 func (s *Script) toDefault() Decision {
@@ -67,96 +64,53 @@ func (rt *runtime) badReturn(format string, args ...any) Decision {
 	return rt.script.fail(BadReturn, fmt.Errorf("%s: %w", rt.script.source.name, fmt.Errorf(format, args...)))
 }
 
-// toList takes the first cluster of a list that has a usable backend; if none has
-// one, the first: what then happens is the same as for a single name.
-func (rt *runtime) toList(list *goja.Object) Decision {
-	length := list.Get("length").ToInteger()
-	if length == 0 || length > MaxList {
-		return rt.badReturn("route returned a list of %d, it takes 1 to %d clusters", length, MaxList)
-	}
-	decision := Decision{}
-	usable := false
-	for i := range int(length) {
-		name, ok := list.Get(strconv.Itoa(i)).(goja.String)
-		if !ok || name.Length() == 0 {
-			return rt.badReturn("route returned a list with %s in place %d, it takes names of clusters", kindOf(list.Get(strconv.Itoa(i))), i)
-		}
-		healthy, _, ok := rt.health(name.String())
-		if !ok {
-			return rt.script.unknownCluster(name.String())
-		}
-		if i == 0 {
-			decision.Cluster = name.String()
-		}
-		if !usable && healthy > 0 {
-			usable = true
-			if i > 0 {
-				decision = Decision{Cluster: name.String(), Outcome: Fallback}
-			}
-		}
-	}
-	return decision
-}
-
 // Keys of a returned object.
 //
 //nolint:gochecknoglobals // immutable tables
 var (
-	decisionKeys = []string{"cluster", "rule", "respond"}
-	laterKeys    = []string{"requestHeaders", "responseHeaders", "path", "hashKey", "timeout"}
+	decisionKeys = []string{"cluster", "rule", "requestHeaders", "responseHeaders", "path", "hashKey", "timeout", "respond"}
 	respondKeys  = []string{"status", "headers", "body"}
 )
 
 func (rt *runtime) toDecision(object *goja.Object) Decision {
-	if err := checkDecisionKeys(object); err != nil {
-		return rt.badReturn("%w", err)
+	for _, key := range object.Keys() {
+		if !slices.Contains(decisionKeys, key) {
+			return rt.badReturn("route returned an object with the unknown key %q%s", shorten(key, maxName), didYouMean(key, decisionKeys))
+		}
 	}
 	rule, err := ruleOf(object.Get("rule"))
 	if err != nil {
 		return rt.badReturn("%w", err)
 	}
-	decision := rt.toTarget(object)
-	decision.Rule = rule
-	return decision
-}
-
-func checkDecisionKeys(object *goja.Object) error {
-	keys := object.Keys()
-	for _, key := range keys {
-		switch {
-		case slices.Contains(decisionKeys, key):
-		case slices.Contains(laterKeys, key):
-			return fmt.Errorf("route returned an object with %q, which is not in this version; it takes cluster, rule and respond", key)
-		case !slices.ContainsFunc(decisionKeys, func(known string) bool { return slices.Contains(keys, known) }) && goja.IsNumber(object.Get(key)):
-			return errors.New("route returned weights, which are not in this version; return a name or a list of names")
-		default:
-			return fmt.Errorf("route returned an object with the unknown key %q%s", shorten(key, maxName), didYouMean(key, slices.Concat(decisionKeys, laterKeys)))
-		}
-	}
-	return nil
-}
-
-func (rt *runtime) toTarget(object *goja.Object) Decision {
 	cluster, respond := object.Get("cluster"), object.Get("respond")
 	switch {
 	case isNothing(cluster) && isNothing(respond):
 		return rt.badReturn("route returned an object with neither cluster nor respond")
-	case isNothing(cluster):
-		return rt.toRespond(respond)
-	case !isNothing(respond):
+	case !isNothing(cluster) && !isNothing(respond):
 		return rt.badReturn("route returned an object with both cluster and respond")
 	}
-	if name, ok := cluster.(goja.String); ok {
-		return rt.toCluster(name.String())
+	var decision Decision
+	if isNothing(cluster) {
+		decision = rt.toRespond(object, respond)
+	} else {
+		decision = rt.toForward(object, cluster)
 	}
-	list, ok := cluster.(*goja.Object)
-	if !ok {
-		return rt.badReturn("route returned an object whose cluster is %s", kindOf(cluster))
+	decision.Rule = rule
+	return decision
+}
+
+// toForward reads an object that names a cluster.
+func (rt *runtime) toForward(object *goja.Object, cluster goja.Value) Decision {
+	edits, err := readForward(object)
+	if err != nil {
+		return rt.badReturn("%w", err)
 	}
-	if list.ClassName() != "Array" {
-		return rt.badReturn("route returned an object whose cluster is %s: it takes a name or a list of names in this version, no weights", kindOf(cluster))
+	target := rt.toTarget(cluster, edits.HashKey)
+	if target.Outcome.Failed() {
+		return target
 	}
-	return rt.toList(list)
+	edits.Cluster, edits.Outcome = target.Cluster, target.Outcome
+	return edits
 }
 
 func ruleOf(value goja.Value) (string, error) {
@@ -170,7 +124,12 @@ func ruleOf(value goja.Value) (string, error) {
 	return shorten(oneLine(rule.String()), MaxRule-len("...")), nil
 }
 
-func (rt *runtime) toRespond(value goja.Value) Decision {
+func (rt *runtime) toRespond(object *goja.Object, value goja.Value) Decision {
+	for _, key := range object.Keys() {
+		if key != "respond" && key != "rule" && !isNothing(object.Get(key)) {
+			return rt.badReturn("route returned an object with respond and %s, which goes with a cluster", key)
+		}
+	}
 	respond, err := readRespond(value)
 	if err != nil {
 		return rt.badReturn("%w", err)
@@ -244,31 +203,12 @@ func readHeader(value goja.Value) ([][2]string, error) {
 			return nil, fmt.Errorf("respond.headers has %s for %q, it takes a string", kindOf(object.Get(name)), shorten(name, maxName))
 		}
 		if err := checkHeader(name, text.String()); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("respond.headers %w", err)
 		}
 		header = append(header, [2]string{name, text.String()})
 	}
 	return header, nil
 }
-
-// checkHeader refuses what would break the message (RFC 9110 sections 5.1, 5.5)
-// and the fields that frame it or belong to the connection (section 7.6.1).
-func checkHeader(name, value string) error {
-	if name == "" || strings.ContainsFunc(name, func(c rune) bool { return !isTokenChar(c) }) {
-		return fmt.Errorf("respond.headers has the name %q, which no header can have", shorten(name, maxName))
-	}
-	if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
-		return fmt.Errorf("respond.headers has a control character in the value of %q", shorten(name, maxName))
-	}
-	lower := strings.ToLower(name)
-	if slices.Contains(connectionHeaders, lower) || strings.HasPrefix(lower, "proxy-") {
-		return fmt.Errorf("respond.headers sets %q, which belongs to the connection and not to the script", name)
-	}
-	return nil
-}
-
-//nolint:gochecknoglobals // immutable table
-var connectionHeaders = []string{"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "expect", "keep-alive"}
 
 func isTokenChar(c rune) bool {
 	return c < 0x80 && (isAlphanumeric(byte(c)) || strings.ContainsRune("!#$%&'*+-.^_`|~", c))

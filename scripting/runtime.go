@@ -54,12 +54,14 @@ func (rt *runtime) prepare() (err error) {
 	rt.freezer = rt.builtin("Object", "freeze")
 	rt.rangeError = rt.global("RangeError")
 	rt.yes, rt.no = rt.js.ToValue(true), rt.js.ToValue(false)
+	parse := rt.builtin("JSON", "parse")
 	rt.installGuards()
 	rt.toJSON = rt.builtin("JSON", "stringify")
 	rt.installAbsent()
 	rt.installConsole()
 	rt.installRequest()
-	rt.args[1] = rt.newContext()
+	rt.installGlobals()
+	rt.args[1] = rt.newContext(parse)
 	return nil
 }
 

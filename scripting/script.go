@@ -51,6 +51,10 @@ type Options struct {
 	OnError        string             // "fail" (also "") or the cluster that gets a request whose call failed
 	DefaultCluster string             // for a script that returns nothing; "" is 404
 	Workers        int                // runtimes that are always there; 0 is GOMAXPROCS
+	Version        string             // what this version is called in the log; "" is a hash of its text
+	Data           []byte             // JSON, seen as ctx.data; nil: none
+	DataName       string             // of its file, for messages
+	Env            map[string]string  // seen as ctx.env
 
 	// OnCall is told of each call what it read and what came of it, on the
 	// goroutine of Route. The reading is valid until it returns. Optional.
@@ -95,6 +99,11 @@ func Load(src Source, opts Options) (*Script, error) {
 	if err := limitRegexps(opts.Timeout); err != nil {
 		return nil, err
 	}
+	if opts.Data != nil {
+		if err := (dataset{opts.DataName, opts.Data}).check(); err != nil {
+			return nil, err
+		}
+	}
 	code, err := newSource(src)
 	if err != nil {
 		return nil, err
@@ -112,6 +121,9 @@ func Load(src Source, opts Options) (*Script, error) {
 		options: opts,
 		notices: newNotices(),
 		console: newLimiter(consoleRate, consoleBurst),
+	}
+	if opts.Version != "" {
+		s.version = opts.Version
 	}
 	s.log = opts.Log.WithFields(logrus.Fields{"script": code.name, "version": s.version})
 	s.pool.init(opts.Workers)
@@ -183,7 +195,7 @@ func (s *Script) fail(outcome Outcome, err error) Decision {
 	return Decision{Cluster: s.options.OnError, Outcome: outcome, Err: err}
 }
 
-// Version is a short hash of the script's text.
+// Version is what the options call it, or a short hash of the script's text.
 func (s *Script) Version() string { return s.version }
 
 // Stuck counts the calls so far that no interrupt could stop. Each one held its

@@ -49,7 +49,7 @@ func (to accounts) steps() bool { return to.access != nil }
 
 func (to accounts) account(s *proxy.Summary) {
 	e := telemetry.Exchange{
-		Status: s.Status, Total: s.Duration, Received: s.Received, Sent: s.Sent, End: s.End(),
+		Status: s.Status, Total: s.Duration, Received: s.Received, Sent: s.Sent, End: s.End(), Rule: s.Rule,
 	}
 	if s.Cluster != nil {
 		e.Cluster = s.Cluster.Name()
@@ -74,7 +74,7 @@ func describe(e *telemetry.Exchange, s *proxy.Summary) {
 	e.Client, e.Method, e.Host, e.Path, e.Minor = s.Client(), s.Method(), s.Host(), s.Path(), s.Minor()
 	e.Query, e.HasQuery = s.Query()
 	e.ID, e.Trace = s.ID(), s.TraceParent()
-	e.Rule, e.Version, e.Outcome = s.Rule, s.Version, s.Outcome
+	e.Version, e.Outcome = s.Version, s.Outcome
 	e.Route, e.Connect, e.FirstByte = s.Route, s.Connect, s.FirstByte
 	if s.Backend != nil {
 		e.Backend, e.Attempts = s.Backend.Address(), s.Retries+1

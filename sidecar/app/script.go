@@ -91,7 +91,11 @@ func (r *scriptRouter) decision(d rollout.Decision) proxy.Decision {
 			"version": d.Version, "outcome": d.Outcome.String(), "cause": d.Err,
 		}, "the routing script failed a request")
 	}
-	decision := proxy.Decision{Version: d.Version, Rule: d.Rule}
+	decision := proxy.Decision{
+		Version: d.Version, Rule: d.Rule,
+		RequestHeaders: d.RequestHeaders, ResponseHeaders: d.ResponseHeaders,
+		Path: d.Path, HashKey: d.HashKey, Timeout: d.Timeout,
+	}
 	if d.Outcome != scripting.OK {
 		decision.Outcome = d.Outcome.String()
 	}

@@ -37,6 +37,7 @@ func (s State) String() string {
 type Backend struct {
 	cluster string
 	addr    netip.AddrPort
+	hash    uint64 // of addr
 	label   atomic.Pointer[label]
 	state   atomic.Uint32
 

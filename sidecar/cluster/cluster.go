@@ -105,7 +105,7 @@ func (c *Cluster) SetMembers(members []Member) (left []*Backend) {
 		}
 		b := known[m.Addr]
 		if b == nil {
-			b = &Backend{cluster: c.name, addr: m.Addr}
+			b = &Backend{cluster: c.name, addr: m.Addr, hash: KeyOf(m.Addr.String())}
 			c.slowly(b, len(c.members) > 0, now)
 		}
 		delete(known, m.Addr)

@@ -60,17 +60,17 @@ func usable(shares []share) []share {
 // weight says.
 type sequence struct {
 	backends []*Backend
+	weights  []int // of backends
 	turns    []*Backend
 }
 
 func newSequence(shares []share) sequence {
 	var s sequence
-	weights := make([]int, len(shares))
-	for i, sh := range shares {
+	for _, sh := range shares {
 		s.backends = append(s.backends, sh.backend)
-		weights[i] = sh.weight
+		s.weights = append(s.weights, sh.weight)
 	}
-	order := smooth(reduce(weights, maxTurns))
+	order := smooth(reduce(s.weights, maxTurns))
 	s.turns = make([]*Backend, len(order))
 	for i, who := range order {
 		s.turns[i] = s.backends[who]

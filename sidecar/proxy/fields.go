@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+	"strings"
 
 	"outrider/sidecar/http1"
 )
@@ -11,32 +12,51 @@ import (
 // appendRequestHead appends the head that goes upstream: our own framing, host
 // and forwarding fields, and of the client's what is not for us alone.
 func (x *exchange) appendRequestHead(dst []byte) []byte {
+	edits := x.decision.RequestHeaders
 	dst = append(dst, x.req.Method.Of(x.head)...)
 	dst = append(dst, ' ')
-	dst = append(dst, x.path()...)
-	if x.req.HasQuery {
-		dst = append(dst, '?')
-		dst = append(dst, x.req.Query.Of(x.head)...)
-	}
+	dst = x.appendTarget(dst)
 	dst = append(dst, " HTTP/1.1\r\nHost: "...)
 	dst = x.appendHost(dst)
 	dst = append(dst, "\r\n"...)
-	dst = x.appendKept(dst, &x.req.Head, x.head, x.dropsRequestField)
+	dst = x.appendKept(dst, &x.req.Head, x.head, edits, x.dropsRequestField)
 	dst = x.appendForwarded(dst)
 	dst = x.appendMaxForwards(dst)
 	dst = append(dst, "Via: 1."...)
 	dst = strconv.AppendInt(dst, int64(x.req.Minor), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, x.server.options.Name...)
-	dst = append(dst, "\r\nX-Request-Id: "...)
-	dst = append(dst, x.requestID()...)
 	dst = append(dst, "\r\n"...)
+	if !edited(edits, "X-Request-Id") {
+		dst = append(dst, "X-Request-Id: "...)
+		dst = append(dst, x.requestID()...)
+		dst = append(dst, "\r\n"...)
+	}
+	dst = appendEdits(dst, edits)
 	dst = http1.AppendFraming(dst, x.req.Body())
 	return append(x.appendRequestConnection(dst), "\r\n"...)
 }
 
+// appendTarget appends path and query: the client's, or the router's in their
+// place.
+func (x *exchange) appendTarget(dst []byte) []byte {
+	path := x.decision.Path
+	if path == "" {
+		dst = append(dst, x.path()...)
+	} else {
+		dst = append(dst, path...)
+	}
+	if x.req.HasQuery && !strings.Contains(path, "?") {
+		dst = append(dst, '?')
+		dst = append(dst, x.req.Query.Of(x.head)...)
+	}
+	return dst
+}
+
 func (x *exchange) appendHost(dst []byte) []byte {
 	switch authority := x.req.Authority.Of(x.head); {
+	case edited(x.decision.RequestHeaders, "Host"):
+		return append(dst, editOf(x.decision.RequestHeaders, "Host")...)
 	case x.policy.Host != "":
 		return append(dst, x.policy.Host...)
 	case len(authority) > 0:
@@ -49,15 +69,15 @@ func (x *exchange) appendHost(dst []byte) []byte {
 // field says that it is for this hop alone.
 type drops func(id http1.FieldID, nominated bool) bool
 
-// appendKept appends the fields that are not dropped, in their order and as they
-// came; lines that stay together are copied together.
-func (x *exchange) appendKept(dst []byte, h *http1.Head, buf []byte, drops drops) []byte {
+// appendKept appends the fields that are neither dropped nor edited, in their order
+// and as they came; lines that stay together are copied together.
+func (x *exchange) appendKept(dst []byte, h *http1.Head, buf []byte, edits []HeaderEdit, drops drops) []byte {
 	from, to := 0, 0
 	for i, f := range h.Fields {
 		line := h.Line(buf, i)
 		start := int(f.Name.Start)
 		special := f.ID != http1.Other || h.Nominates
-		if special && drops(f.ID, h.Nominates && h.Nominated(buf, f.Name.Of(buf))) {
+		if special && drops(f.ID, h.Nominates && h.Nominated(buf, f.Name.Of(buf))) || edits != nil && replaced(edits, f.Name.Of(buf)) {
 			dst = append(dst, buf[from:to]...)
 			from, to = 0, 0
 			continue
@@ -110,7 +130,24 @@ func (x *exchange) appendForwarded(dst []byte) []byte {
 	if x.client.listener.Forwarded == Off {
 		return dst
 	}
-	keeps := x.keepsForwarded()
+	keeps, edits := x.keepsForwarded(), x.decision.RequestHeaders
+	if !edited(edits, "X-Forwarded-For") {
+		dst = x.appendForwardedFor(dst, keeps)
+	}
+	if _, told := x.req.Lookup(x.head, http1.XForwardedProto); (!told || !keeps) && !edited(edits, "X-Forwarded-Proto") {
+		dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
+	}
+	authority := x.req.Authority.Of(x.head)
+	_, told := x.req.Lookup(x.head, http1.XForwardedHost)
+	if (!told || !keeps) && len(authority) > 0 && !edited(edits, "X-Forwarded-Host") {
+		dst = append(dst, "X-Forwarded-Host: "...)
+		dst = append(dst, authority...)
+		dst = append(dst, "\r\n"...)
+	}
+	return dst
+}
+
+func (x *exchange) appendForwardedFor(dst []byte, keeps bool) []byte {
 	dst = append(dst, "X-Forwarded-For: "...)
 	if keeps {
 		for _, f := range x.req.Fields {
@@ -121,17 +158,7 @@ func (x *exchange) appendForwarded(dst []byte) []byte {
 		}
 	}
 	dst = append(dst, x.client.ip...)
-	dst = append(dst, "\r\n"...)
-	if _, told := x.req.Lookup(x.head, http1.XForwardedProto); !told || !keeps {
-		dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
-	}
-	authority := x.req.Authority.Of(x.head)
-	if _, told := x.req.Lookup(x.head, http1.XForwardedHost); (!told || !keeps) && len(authority) > 0 {
-		dst = append(dst, "X-Forwarded-Host: "...)
-		dst = append(dst, authority...)
-		dst = append(dst, "\r\n"...)
-	}
-	return dst
+	return append(dst, "\r\n"...)
 }
 
 func (x *exchange) appendRequestConnection(dst []byte) []byte {
@@ -176,12 +203,17 @@ func (x *exchange) acceptsTrailers() bool {
 func (x *exchange) appendResponseHead(dst []byte, f http1.Framing) []byte {
 	buf := x.up.conn.Bytes()
 	dst = x.appendStatusLine(dst, x.resp.Status, x.resp.Reason.Of(buf))
-	dst = x.appendKept(dst, &x.resp.Head, buf, func(id http1.FieldID, nominated bool) bool {
+	edits := x.decision.ResponseHeaders
+	if x.resp.Interim() {
+		edits = nil
+	}
+	dst = x.appendKept(dst, &x.resp.Head, buf, edits, func(id http1.FieldID, nominated bool) bool {
 		return dropsResponseField(id, nominated, f)
 	})
-	if _, dated := x.resp.Lookup(buf, http1.Date); !dated && !x.resp.Interim() {
+	if _, dated := x.resp.Lookup(buf, http1.Date); !dated && !x.resp.Interim() && !edited(edits, "Date") {
 		dst = x.server.appendDate(dst)
 	}
+	dst = appendEdits(dst, edits)
 	dst = http1.AppendFraming(dst, f)
 	return dst
 }

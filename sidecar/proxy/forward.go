@@ -42,7 +42,7 @@ func (x *exchange) forward() error {
 	if err := x.takeBuffered(); err != nil {
 		return err
 	}
-	b := c.Pick(&x.tried)
+	b := x.pick(c)
 	if b == nil {
 		return nobody(c, &x.tried)
 	}
@@ -60,6 +60,14 @@ func (x *exchange) forward() error {
 		x.server.counts.retried(failed)
 		b, fresh = next, again == afresh
 	}
+}
+
+// pick chooses a backend that was not tried, and takes a place there.
+func (x *exchange) pick(c *cluster.Cluster) *cluster.Backend {
+	if key := x.decision.HashKey; key != "" {
+		return c.PickKeyed(cluster.KeyOf(key), &x.tried)
+	}
+	return c.Pick(&x.tried)
 }
 
 // nobody is the fault of a cluster that has no backend for a request.
@@ -88,7 +96,7 @@ func (x *exchange) another(b *cluster.Backend, failed *failure) (*cluster.Backen
 	if again == afresh {
 		x.stale = b
 	}
-	next := c.Pick(&x.tried)
+	next := x.pick(c)
 	if next == nil && x.stale != nil && c.Again(x.stale) {
 		next, again, x.stale = x.stale, afresh, nil
 	}

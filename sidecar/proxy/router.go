@@ -30,6 +30,21 @@ type Decision struct {
 	Outcome string        // a word for the log; empty when the cluster says it all
 	Rule    string        // for the log: which part of the router decided; may be empty
 	Version string        // for the log: which version of the router; may be empty
+
+	// What follows goes with a Cluster.
+	RequestHeaders  []HeaderEdit // on the request to the backend, behind all that the proxy does to it
+	ResponseHeaders []HeaderEdit // on the response to the client
+	Path            string       // what to ask the backend for: "/x", or "/x?y=1" to replace the query as well; empty: as received
+	HashKey         string       // requests with the same one go to the same backend; empty: the backends take turns
+}
+
+// HeaderEdit sets a field, in the place of all of that name, or removes it: then
+// Values is nil. On a response, Set-Cookie is added to what the backend sets.
+// Names and values are such as a message can hold; framing and hop-by-hop fields,
+// Via, and the removal of Host are not for a router.
+type HeaderEdit = struct {
+	Name   string
+	Values []string
 }
 
 // Respond is an answer given without asking a backend.

@@ -83,6 +83,7 @@ var (
 	backends = describe("cluster_backends", "Backends of the cluster by the verdict on them.", "cluster", "state")
 
 	decisions    = describe("script_decisions_total", "Decisions of routing scripts by outcome.", "outcome")
+	rules        = describe("rule_requests_total", "Requests by the rule of the script that decided on them; beyond 64 rules: other.", "rule")
 	scriptInfo   = describe("script_info", "The routing script in force.", "version")
 	reloadOK     = describe("config_last_reload_successful", "Whether the last reload became active (1) or was refused (0).")
 	buildInfo    = describe("build_info", "What this is.", "version", "goversion")
@@ -94,7 +95,7 @@ var (
 func (*Metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		requests, durations, received, sent, interrupted, active, clients, accepted, refused, evicted, panics, tries, failures, retried,
-		inFlight, retries, exhausted, healthy, backends, decisions, scriptInfo, reloadOK, buildInfo, accessLines, accessMissed,
+		inFlight, retries, exhausted, healthy, backends, decisions, rules, scriptInfo, reloadOK, buildInfo, accessLines, accessMissed,
 	} {
 		to <- d
 	}
@@ -109,6 +110,9 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 	}
 	for end, n := range m.interrupted.Range {
 		c.count(interrupted, n.(*atomic.Uint64).Load(), end.(string))
+	}
+	for rule, n := range m.rules.Range {
+		c.count(rules, n.(*atomic.Uint64).Load(), rule.(string))
 	}
 	s := m.state()
 	c.process(&s)

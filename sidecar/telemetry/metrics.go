@@ -20,6 +20,8 @@ type Metrics struct {
 	clusters    atomic.Pointer[map[string]*series]
 	elsewhere   series   // exchanges of no cluster that is configured
 	interrupted sync.Map // what Exchange.End says -> *atomic.Uint64
+	rules       sync.Map // what Exchange.Rule says -> *atomic.Uint64
+	ruleCount   atomic.Int64
 
 	changing sync.Mutex // one change of clusters at a time
 }
@@ -97,6 +99,26 @@ func (m *Metrics) Count(e *Exchange) {
 	if e.End != Done {
 		m.interrupt(e.End)
 	}
+	if e.Rule != "" {
+		m.rule(e.Rule)
+	}
+}
+
+const (
+	maxRules  = 64 // that are told apart: a script may make up any number
+	otherRule = "other"
+)
+
+// rule counts what the script gave as the reason of its decision.
+func (m *Metrics) rule(name string) {
+	n, known := m.rules.Load(name)
+	if !known {
+		if m.ruleCount.Add(1) > maxRules {
+			name = otherRule
+		}
+		n, _ = m.rules.LoadOrStore(name, new(atomic.Uint64))
+	}
+	n.(*atomic.Uint64).Add(1)
 }
 
 func (m *Metrics) interrupt(end string) {

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -253,4 +254,20 @@ func BenchmarkCountByAllCores(b *testing.B) {
 			m.Count(e)
 		}
 	})
+}
+
+func TestRulesAreCountedUpToABound(t *testing.T) {
+	m := newTestMetrics()
+	for i := range 100 {
+		for range 2 {
+			m.Count(&Exchange{Cluster: "one", Status: 200, End: Done, Rule: fmt.Sprint("rule ", i)})
+		}
+	}
+	all := make(map[string]uint64)
+	for rule, n := range m.rules.Range {
+		all[rule.(string)] = n.(*atomic.Uint64).Load()
+	}
+	if len(all) != maxRules+1 || all["rule 0"] != 2 || all["rule 63"] != 2 || all[otherRule] != 2*(100-maxRules) {
+		t.Errorf("%v", all)
+	}
 }
