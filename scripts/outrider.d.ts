@@ -1,6 +1,10 @@
-// Types of Outrider's routing scripts, for editors and type checkers.
+// Types of Outrider's routing scripts, for editors and type checkers. `outrider types`
+// writes this file beside a script; with the jsconfig.json of `outrider init` an
+// editor finds it by itself. Completion in JavaScript and TypeScript alike:
 //
-// Beside a script.js, in plain JavaScript:
+//     export default defineRoute((req, ctx) => { ... });
+//
+// or, without modules:
 //
 //     /// <reference path="./outrider.d.ts" />
 //     /** @type {Outrider.Route} */
@@ -58,6 +62,10 @@ declare global {
       readonly clusters: { readonly [name: string]: Cluster };
       /** Maps a text evenly to [0,1): the same on every sidecar, platform and version. */
       hash(text: string): number;
+      /** The JSON of the file script.data, frozen. */
+      readonly data: any;
+      /** The environment variables that script.env lists; undefined for one that is not set. */
+      readonly env: { readonly [name: string]: string };
       /** Milliseconds since 1970; stands still during a call, as Date.now() does. */
       readonly now: number;
     }
@@ -69,8 +77,11 @@ declare global {
       readonly total: number;
     }
 
-    /** A cluster, or the first of a list that has a usable backend. */
-    type Target = string | readonly string[];
+    /**
+     * A cluster; or the first of a list that has a usable backend; or weights, one of which is
+     * drawn for each request, or for each hashKey.
+     */
+    type Target = string | readonly string[] | { readonly [cluster: string]: number };
 
     type Decision =
       | Target
@@ -78,19 +89,34 @@ declare global {
       | null
       | undefined
       | void
-      | {
-          cluster: Target;
-          respond?: undefined;
-          /** Why, for the log: at most 64 bytes. */
-          rule?: string;
-        }
-      | {
-          /** The sidecar answers by itself. */
-          respond: Respond;
-          cluster?: undefined;
-          /** Why, for the log: at most 64 bytes. */
-          rule?: string;
-        };
+      | Forward
+      | Answer;
+
+    /** The request goes to a cluster. */
+    interface Forward {
+      cluster: Target;
+      /** Why: for the log, and the label of a metric. At most 64 bytes. */
+      rule?: string;
+      /** Set on the request to the backend, or removed (null). */
+      requestHeaders?: { readonly [name: string]: string | null };
+      /** Set on the response to the client, or removed (null). Set-Cookie is added to what the backend sets. */
+      responseHeaders?: { readonly [name: string]: string | readonly string[] | null };
+      /** Asked of the backend in the place of req.path. The query is kept, unless this brings its own. */
+      path?: string;
+      /** The same key goes to the same backend while that one is usable, and to the same side of weights. */
+      hashKey?: string | null;
+      /** For the response to begin: milliseconds, or a duration such as "2s". It may only shorten the cluster's. */
+      timeout?: number | string;
+      respond?: undefined;
+    }
+
+    /** The sidecar answers by itself. */
+    interface Answer {
+      respond: Respond;
+      /** Why: for the log, and the label of a metric. At most 64 bytes. */
+      rule?: string;
+      cluster?: undefined;
+    }
 
     interface Respond {
       /** 200 to 599 */
@@ -100,6 +126,30 @@ declare global {
       body?: string;
     }
   }
+
+  /** Is the route that it is given; tells editors its types. */
+  function defineRoute(route: Outrider.Route): Outrider.Route;
+
+  /** Finds the value of the longest prefix, among thousands as fast as among a few. Make it once, outside of route. */
+  class PrefixMap<T> {
+    constructor(table: { readonly [prefix: string]: T });
+    get(path: string): T | undefined;
+  }
+
+  /** The value of a Set-Cookie header. Without options the cookie is for all paths and ends with the browser's session. */
+  function cookie(
+    name: string,
+    value: string,
+    options?: {
+      /** Seconds. */
+      maxAge?: number;
+      /** Default: / */
+      path?: string;
+      sameSite?: 'Lax' | 'Strict' | 'None';
+      secure?: boolean;
+      httpOnly?: boolean;
+    },
+  ): string;
 
   /** console writes to the sidecar's log, about ten lines per second at most. */
   interface Console {

@@ -201,7 +201,16 @@ func (s *sidecar) get(path string) answer {
 
 // try is get for goroutines other than the test's own.
 func (s *sidecar) try(path string) (answer, error) {
-	response, err := s.client.Get("http://" + s.addr + path)
+	request, err := http.NewRequest(http.MethodGet, "http://"+s.addr+path, http.NoBody)
+	if err != nil {
+		return answer{}, err
+	}
+	return s.do(request)
+}
+
+// do sends a request.
+func (s *sidecar) do(request *http.Request) (answer, error) {
+	response, err := s.client.Do(request)
 	if err != nil {
 		return answer{}, err
 	}

@@ -75,6 +75,10 @@ type Script struct {
 	OnError string        // OnErrorFail or a cluster's name; resolved, never ""
 	Tests   []string      // paths that can be opened as they stand, of cases that the script must meet
 
+	Data      string            // path that can be opened as it stands; "" = none
+	Env       []string          // names of variables
+	EnvValues map[string]string // of those of Env that are set; nil where Env is
+
 	Rollback Rollback
 	MaxMoved float64 // share of the recorded requests that a new version may move, 0 to 1
 	Record   int     // decisions that are kept

@@ -65,8 +65,7 @@ limits: { head: 64KB, head_timeout: 10, clusters: 1 }
 
 func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
 	later := map[string]string{
-		"gossip":      "{}",
-		"script.data": "x", "script.env": "[A]",
+		"gossip":        "{}",
 		"script.shadow": "{}", "script.allow": "{}",
 		"clusters.one.tls.client_cert": "x", "clusters.one.tls.client_key": "x",
 		"admin.edit": "true", "admin.pprof": "true",

@@ -11,13 +11,15 @@ import (
 )
 
 const (
-	namePattern    = `^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`
-	clusterPattern = `^[a-z0-9][a-z0-9_-]{0,62}$`
+	variablePattern = `^[A-Za-z_][A-Za-z0-9_]*$`
+	namePattern     = `^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`
+	clusterPattern  = `^[a-z0-9][a-z0-9_-]{0,62}$`
 )
 
 var (
-	nameForm    = regexp.MustCompile(namePattern)
-	clusterForm = regexp.MustCompile(clusterPattern)
+	variableForm = regexp.MustCompile(variablePattern)
+	nameForm     = regexp.MustCompile(namePattern)
+	clusterForm  = regexp.MustCompile(clusterPattern)
 )
 
 func checkName(s string) error {
@@ -99,6 +101,13 @@ func checkPath(s string) error {
 		if r <= ' ' || r >= 0x7f || r == '#' {
 			return fmt.Errorf("%q holds %q, which cannot stand in a request line; percent-encode it", s, r)
 		}
+	}
+	return nil
+}
+
+func checkVariable(s string) error {
+	if !variableForm.MatchString(s) {
+		return fmt.Errorf("%q is no name of an environment variable; write one such as STAGE", s)
 	}
 	return nil
 }

@@ -43,8 +43,11 @@ func script(s *Script) section {
 			doc: "What happens when the script fails: `fail` answers 500, a cluster's name sends the request there. Default: default_cluster where that is written, else `fail`."},
 		{name: "tests", value: paths(&s.Tests, "a path such as scripts/route.test.yaml"),
 			doc: "Tests that the script must pass, tables of cases (.yaml) or JavaScript (.js), for `outrider test` and `outrider validate`: one path, or a list. Default: none."},
-		{name: "data", later: true},
-		{name: "env", later: true},
+		{name: "data", value: text(&s.Data, "path", "a path such as scripts/data.json", "", checkNotEmpty),
+			doc: "A JSON file that the script sees as ctx.data; watched as the script itself is. Empty: none."},
+		{name: "env", value: list[string]{into: &s.Env, kind: "list of variables", item: func(s *string) value {
+			return text(s, "name", "the name of an environment variable", variablePattern, checkVariable)
+		}}, doc: "The environment variables that the script sees as ctx.env; no others."},
 		{name: "max_moved", value: percent(&s.MaxMoved, 100), def: "100%",
 			doc: "A new version that sends more than this share of the recorded requests elsewhere is refused."},
 		{name: "rollback", value: rollback(&s.Rollback),

@@ -37,7 +37,7 @@ func Load(src Source) (*Config, error) {
 
 	c := &Config{File: found.path, Name: src.Hostname}
 	root(c).read(r, "", o.root)
-	rules := rules{r: r, c: c, found: found}
+	rules := rules{r: r, c: c, found: found, lookup: env.lookup}
 	rules.apply()
 	if err := r.faults.err(); err != nil {
 		return nil, err

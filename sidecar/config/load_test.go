@@ -420,3 +420,27 @@ func TestTestsOfTheScriptAreOnePathOrAList(t *testing.T) {
 		t.Errorf("without a script: %v", err)
 	}
 }
+
+func TestDataAndEnvironmentOfTheScriptAreFound(t *testing.T) {
+	d := disk{files: fstest.MapFS{"conf/js/route.js": {}, "conf/js/data.json": {}, "conf/outrider.yaml": {}}}
+	load := func(more string) (*Config, error) {
+		d.files["conf/outrider.yaml"].Data = []byte(clusterOne("script:\n  file: js/route.js\n  " + more + "\n"))
+		return Load(Source{File: "conf/outrider.yaml", Env: []string{"STAGE=test", "SECRET=x"}, Files: d.access()})
+	}
+	c, err := load("data: js/data.json\n  env: [STAGE, AWAY]")
+	c = valid(t, c, err)
+	if c.Script.Data != "conf/js/data.json" || len(c.Script.EnvValues) != 1 || c.Script.EnvValues["STAGE"] != "test" {
+		t.Errorf("%+v", c.Script)
+	}
+	if len(c.Notes) != 1 || !strings.Contains(c.Notes[0], "AWAY is not set: the script sees ctx.env.AWAY as undefined") {
+		t.Errorf("%q", c.Notes)
+	}
+	for more, fault := range map[string]string{
+		"data: none.json": "script.data: conf/none.json: no such file",
+		"env: [A-B]":      `script.env[0]: "A-B" is no name of an environment variable`,
+	} {
+		if _, err := load(more); err == nil || !strings.Contains(err.Error(), fault) {
+			t.Errorf("%s: %v", more, err)
+		}
+	}
+}

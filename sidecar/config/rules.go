@@ -13,10 +13,11 @@ import (
 
 // rules are what a single key cannot tell: how keys fit together, and with the files that they name.
 type rules struct {
-	r     *reader
-	c     *Config
-	found *found
-	notes []string
+	r      *reader
+	c      *Config
+	found  *found
+	lookup func(name string) (string, bool) // of environment variables
+	notes  []string
 }
 
 func (u *rules) apply() {
@@ -275,6 +276,7 @@ func (u *rules) script() {
 		}
 	}
 	u.tests(s)
+	u.data(s)
 	switch {
 	case s.OnError == "" && u.c.DefaultCluster != "":
 		s.OnError = u.c.DefaultCluster
@@ -282,6 +284,27 @@ func (u *rules) script() {
 		s.OnError = OnErrorFail
 	case s.OnError != OnErrorFail:
 		u.knownCluster("script.on_error", s.OnError)
+	}
+}
+
+// data finds ctx.data and ctx.env.
+func (u *rules) data(s *Script) {
+	if s.Data != "" {
+		s.Data = u.r.locate("script.data", s.Data, u.found)
+		if _, err := u.r.files.read(s.Data); err != nil {
+			u.r.fault("script.data", "%v", err)
+		}
+	}
+	for _, name := range s.Env {
+		value, ok := u.lookup(name)
+		switch {
+		case !ok:
+			u.note("script.env", "%s is not set: the script sees ctx.env.%s as undefined", name, name)
+		case s.EnvValues == nil:
+			s.EnvValues = map[string]string{name: value}
+		default:
+			s.EnvValues[name] = value
+		}
 	}
 }
 

@@ -154,7 +154,7 @@ func TestExampleHoldsEveryKeyOfTheTable(t *testing.T) {
 	if err := compiled(t).Validate(document); err != nil {
 		t.Error(err)
 	}
-	d := disk{files: fstest.MapFS{"outrider.yaml": {Data: []byte(text)}, "scripts/route.js": {Data: []byte("function route() {}")}, "scripts/route.test.yaml": {}}}
+	d := disk{files: fstest.MapFS{"outrider.yaml": {Data: []byte(text)}, "scripts/route.js": {Data: []byte("function route() {}")}, "scripts/route.test.yaml": {}, "scripts/data.json": {}}}
 	c, err := Load(Source{Files: d.access()})
 	valid(t, c, err)
 }

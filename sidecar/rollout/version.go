@@ -33,6 +33,7 @@ type version struct {
 type snapshot struct {
 	Name  string    `json:"name"` // of the script's file
 	Code  []byte    `json:"code"`
+	Data  []byte    `json:"data,omitempty"`
 	Tests [][]byte  `json:"tests,omitempty"`
 	Kept  time.Time `json:"kept"`
 }
@@ -94,7 +95,7 @@ func (s *version) isStuck() bool { return s.script.Stuck() > maxStuck }
 
 // build makes a version of what the files hold now. The caller holds changing.
 func (v *Versions) build(s Settings) (*version, error) {
-	v.files = append([]string{s.File}, s.Tests...)
+	v.files = s.files()
 	v.seen = lookAt(v.files)
 	from, err := read(s)
 	if err != nil {
@@ -118,6 +119,11 @@ func read(s Settings) (snapshot, error) {
 		return snapshot{}, fmt.Errorf("script.file: %w", err)
 	}
 	from := snapshot{Name: filepath.Base(s.File), Code: code}
+	if s.Data != "" {
+		if from.Data, err = os.ReadFile(s.Data); err != nil {
+			return snapshot{}, fmt.Errorf("script.data: %w", err)
+		}
+	}
 	for _, file := range s.Tests {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -133,7 +139,7 @@ func (v *Versions) load(s Settings, from snapshot) (*version, error) {
 	if v.refused != nil && v.refused.Hash == hash {
 		return nil, v.refused
 	}
-	options := s.scripting()
+	options := s.scripting(from)
 	options.Log, options.Clusters = v.log, v.options.Clusters
 	if v.records != nil {
 		options.OnCall = func(n *scripting.Reading, d scripting.Decision) { v.records.Add(hash, n, d) }
@@ -146,18 +152,32 @@ func (v *Versions) load(s Settings, from snapshot) (*version, error) {
 }
 
 // scripting are the settings that matter to a script by itself.
-func (s Settings) scripting() scripting.Options {
-	return scripting.Options{Timeout: s.Timeout, OnError: s.OnError, DefaultCluster: s.DefaultCluster}
+func (s Settings) scripting(from snapshot) scripting.Options {
+	return scripting.Options{
+		Timeout: s.Timeout, OnError: s.OnError, DefaultCluster: s.DefaultCluster,
+		Version: from.hash(), Data: from.Data, DataName: filepath.Base(s.Data), Env: s.Env,
+	}
+}
+
+// files are those that are given by name.
+func (s Settings) files() []string {
+	files := append([]string{s.File}, s.Tests...)
+	if s.Data != "" {
+		files = append(files, s.Data)
+	}
+	return files
 }
 
 func (from snapshot) source() scripting.Source {
 	return scripting.Source{Name: from.Name, Code: from.Code}
 }
 
-func (from snapshot) hash() string { return hashOf(append([][]byte{from.Code}, from.Tests...)...) }
+func (from snapshot) hash() string {
+	return hashOf(append([][]byte{from.Code, from.Data}, from.Tests...)...)
+}
 
 func (from snapshot) subject(s Settings) cases.Subject {
-	return cases.Subject{Source: from.source(), Version: from.hash(), Options: s.scripting(), Clusters: s.Clusters}
+	return cases.Subject{Source: from.source(), Version: from.hash(), Options: s.scripting(from), Clusters: s.Clusters}
 }
 
 // Subject is the script that the files hold now, for those who test it or ask it

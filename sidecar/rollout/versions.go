@@ -32,9 +32,11 @@ type Options struct {
 // Settings are what the configuration says of the script. They are part of a
 // version: it runs with those that it was built with.
 type Settings struct {
-	File           string          // path of the script
-	Tests          []string        // paths of cases that a version must meet
-	Clusters       []cases.Cluster // as configured, for the tests
+	File           string            // path of the script
+	Data           string            // path of the JSON that it sees as ctx.data; "" = none
+	Env            map[string]string // what it sees as ctx.env
+	Tests          []string          // paths of cases that a version must meet
+	Clusters       []cases.Cluster   // as configured, for the tests
 	Timeout        time.Duration
 	OnError        string // "fail" or a cluster
 	DefaultCluster string // "" = none
