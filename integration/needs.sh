@@ -7,6 +7,7 @@ set -eu
 package_of() {
 	case $1 in
 	cc) echo "gcc libc6-dev" ;;
+	docker) echo docker.io ;;
 	node) echo nodejs ;;
 	*) echo "$1" ;;
 	esac

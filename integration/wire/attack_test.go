@@ -34,7 +34,7 @@ func many(t *testing.T, sc *sidecar, n int, say string) []net.Conn {
 	t.Helper()
 	all := make([]net.Conn, n)
 	for i := range all {
-		all[i] = dial(t, sc.addr, i)
+		all[i] = dialModestly(t, sc.addr, i)
 		if _, err := io.WriteString(all[i], say); err != nil {
 			t.Fatal(err)
 		}

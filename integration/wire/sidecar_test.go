@@ -5,6 +5,7 @@ package wire_test
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -303,8 +304,28 @@ func attacked(t *testing.T, sc *sidecar, attack func(*others)) *others {
 // dial connects from one of several addresses, so that ports do not run out.
 func dial(t *testing.T, addr string, i int) net.Conn {
 	t.Helper()
+	return dialBy(t, addr, i, nil)
+}
+
+// modest is the receive buffer of each of many clients, in bytes: what these do
+// not read would use up the machine's memory for TCP, and nobody could go on.
+const modest = 64 << 10
+
+func dialModestly(t *testing.T, addr string, i int) net.Conn {
+	t.Helper()
+	return dialBy(t, addr, i, func(_, _ string, raw syscall.RawConn) error {
+		var failed error
+		err := raw.Control(func(fd uintptr) {
+			failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, modest)
+		})
+		return errors.Join(err, failed)
+	})
+}
+
+func dialBy(t *testing.T, addr string, i int, control func(network, address string, raw syscall.RawConn) error) net.Conn {
+	t.Helper()
 	from := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%8))}
-	c, err := (&net.Dialer{LocalAddr: from, Timeout: 20 * time.Second}).Dial("tcp", addr)
+	c, err := (&net.Dialer{LocalAddr: from, Timeout: 20 * time.Second, Control: control}).Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
