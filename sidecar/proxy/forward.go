@@ -39,7 +39,7 @@ func (x *exchange) forward() error {
 	}
 	x.sent = x.appendRequestHead(x.sent[:0])
 	x.whole = true
-	if err := x.takeBuffered(); err != nil {
+	if err := x.takeReady(); err != nil {
 		return err
 	}
 	b := x.pick(c)

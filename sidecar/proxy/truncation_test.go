@@ -232,13 +232,16 @@ func TestACutHeadGoesNowhere(t *testing.T) {
 // No bytes are kept for ever, whoever sends them.
 func TestATrailerSectionWithoutAnEndEndsBothSides(t *testing.T) {
 	t.Run("of a request", func(t *testing.T) {
-		ended := make(chan error, 1)
+		begun, ended := make(chan struct{}), make(chan error, 1)
 		app := newUpstream(t, func(c *far) {
 			c.readUntil("hello\r\n")
+			close(begun)
 			ended <- c.awaitClose()
 		})
 		s := newSidecar(t, to(app))
-		c := dialRaw(t, s.addr).send(post("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\nA: "+strings.Repeat("a", 40_000)))
+		c := dialRaw(t, s.addr).send(post("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n"))
+		<-begun
+		c.send("0\r\nA: " + strings.Repeat("a", 40_000))
 		if got := c.response(); got.StatusCode != 400 || !got.Close {
 			t.Errorf("got %s", got.Status)
 		}

@@ -21,19 +21,26 @@ type upload struct {
 	fault   error       // why it ended, when that is the client's doing; read after task
 }
 
-// takeBuffered takes what has come of the body already into the bytes that are
-// sent first.
-func (x *exchange) takeBuffered() error {
+// takeReady takes what has come of the body already into the bytes that are sent
+// first. A short body that came with its head is whole then, and needs no task.
+func (x *exchange) takeReady() error {
 	for !x.body.Done() {
 		took, err := x.takeBody(&x.sent)
 		if err != nil {
 			return err
 		}
-		if !took {
+		if !took && !x.readReady() {
 			return nil
 		}
 	}
+	x.conn.ReleaseBuffer()
 	return nil
+}
+
+// readReady reads more of the body without waiting, as long as what is sent first
+// can be sent again and a pipe is not the better way.
+func (x *exchange) readReady() bool {
+	return x.body.Left() < pipeFrom && len(x.sent)+stream.BodyBuffer <= maxReplay && x.conn.FillNow(stream.BodyBuffer)
 }
 
 // takeBody moves a piece of body from the client's connection to dst, framed for

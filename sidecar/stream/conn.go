@@ -30,6 +30,9 @@ type transport interface {
 	// read waits for at least one byte. While it waits it watches other, which
 	// may be nil.
 	read(p []byte, other *Conn) (int, error)
+	// readNow reads what there is without waiting, and nothing where it can not
+	// know.
+	readNow(p []byte) (int, error)
 	// write writes all of p.
 	write(p []byte) error
 	// wakeRead makes a read that waits look again for what may have ended its
@@ -144,6 +147,17 @@ func (c *Conn) Fill(size int, other *Conn) error {
 	c.makeRoom(size)
 	n, err := c.transport.read(c.buf.B[c.w:], other)
 	return c.filled(n, err)
+}
+
+// FillNow is Fill of what has come, without waiting. It reports whether that was
+// anything, as far as it is known without asking. The next Fill tells of an end.
+func (c *Conn) FillNow(size int) bool {
+	if c.end != nil {
+		return false
+	}
+	c.makeRoom(size)
+	n, err := c.transport.readNow(c.buf.B[c.w:])
+	return c.filled(n, err) == nil && n > 0
 }
 
 func (c *Conn) filled(n int, err error) error {

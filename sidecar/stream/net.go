@@ -88,6 +88,9 @@ func (t *netConn) read(p []byte, other *Conn) (int, error) {
 	}
 }
 
+// readNow reads nothing: a net.Conn does not tell what there is.
+func (*netConn) readNow([]byte) (int, error) { return 0, nil }
+
 // tryRead is one read. seen is what the watch on other has seen meanwhile.
 func (t *netConn) tryRead(p []byte, other *Conn, by int64) (n int, seen, err error) {
 	t.readBy.Store(by)

@@ -362,6 +362,8 @@ func (t *polled) read(p []byte, other *Conn) (int, error) {
 	return t.readInto(vessel{memory: p}, other)
 }
 
+func (t *polled) readNow(p []byte) (int, error) { return t.tryRead(vessel{memory: p}) }
+
 func (t *polled) readInto(v vessel, other *Conn) (int, error) {
 	by := t.deadline(t.readLimit)
 	for {

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"errors"
+	"io"
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
@@ -218,3 +220,31 @@ func (f turnedTo) Serve() Next { return f() }
 func (turnedTo) Idle() time.Duration { return time.Hour }
 
 func (turnedTo) Gone() {}
+
+func TestFillNowTakesWhatHasComeAndDoesNotWait(t *testing.T) {
+	p, far := handDriven(t)
+	come := func(message string) {
+		if _, err := unix.Write(far, []byte(message)); err != nil {
+			t.Fatal(err)
+		}
+		p.happen(unix.EPOLLIN)
+	}
+	look := func(more bool, want string) {
+		t.Helper()
+		if got := p.FillNow(SmallBuffer); got != more || string(p.Bytes()) != want {
+			t.Errorf("it reports %v, and there is %q; want %v and %q", got, p.Bytes(), more, want)
+		}
+	}
+	look(false, "")
+	come("ab")
+	look(true, "ab")
+	look(false, "ab")
+	come("c")
+	look(true, "abc")
+	_ = unix.Shutdown(far, unix.SHUT_WR)
+	p.happen(unix.EPOLLIN | unix.EPOLLRDHUP)
+	look(false, "abc")
+	if err := p.Fill(SmallBuffer, nil); !errors.Is(err, io.EOF) {
+		t.Errorf("the next Fill tells of %v, not of the end", err)
+	}
+}
