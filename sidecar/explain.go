@@ -92,6 +92,9 @@ func printExplanation(out io.Writer, e *app.Explanation, deadline time.Duration)
 	if e.Rule != "" {
 		line("rule", "%s", e.Rule)
 	}
+	if e.Forward != nil {
+		tellForward(line, e.Forward)
+	}
 	for _, said := range e.Console {
 		line("console", "%s", said)
 	}
@@ -109,6 +112,29 @@ func printExplanation(out io.Writer, e *app.Explanation, deadline time.Duration)
 		line("backend", "%s", describeCandidate(b))
 	}
 	return table.Flush()
+}
+
+// tellForward tells what is done to the request on its way.
+func tellForward(line func(name, format string, args ...any), f *app.Forward) {
+	for _, side := range []struct {
+		name  string
+		edits []app.Edit
+	}{{"request", f.RequestHeaders}, {"response", f.ResponseHeaders}} {
+		for _, h := range side.edits {
+			if h.Values == nil {
+				line(side.name, "without %s", h.Name)
+			}
+			for _, value := range h.Values {
+				line(side.name, "%s: %s", h.Name, value)
+			}
+		}
+	}
+	if f.Path != "" {
+		line("path", "%s", f.Path)
+	}
+	if f.Timeout != "" {
+		line("timeout", "%s", f.Timeout)
+	}
 }
 
 func describeCandidate(b app.Candidate) string {

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -101,6 +103,12 @@ func (row *Row) write(b *strings.Builder, indent string) {
 	w.text("id", row.Sketch.ID)
 	w.text("listener", row.Sketch.Listener)
 	w.list("down", row.Down)
+	if row.Data != nil {
+		w.line("data", string(row.Data))
+	}
+	if row.Env != nil {
+		w.variables("env", row.Env)
+	}
 	if !row.Now.IsZero() {
 		w.line("now", moments(row.Now))
 	}
@@ -135,6 +143,13 @@ func (e *Expectation) write(w *writer) {
 	w.maybe("rule", e.Rule)
 	if a := e.Respond; a != nil {
 		a.write(w.section("respond"))
+	}
+	w.headers("requestHeaders", e.RequestHeaders)
+	w.headers("responseHeaders", e.ResponseHeaders)
+	w.maybe("path", e.Path)
+	w.maybe("hashKey", e.HashKey)
+	if e.Timeout != nil {
+		w.line("timeout", e.Timeout.String())
 	}
 	w.text("outcome", e.Outcome)
 }
@@ -218,6 +233,17 @@ func (w *writer) headers(name string, edits []Edit) {
 		default:
 			inner.line(e.Name, flow(e.Values))
 		}
+	}
+}
+
+func (w *writer) variables(name string, values map[string]string) {
+	if len(values) == 0 {
+		w.line(name, "{}")
+		return
+	}
+	inner := w.section(name)
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		inner.line(key, plain(values[key]))
 	}
 }
 

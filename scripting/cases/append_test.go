@@ -1,6 +1,7 @@
 package cases_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -145,6 +146,13 @@ func TestEveryRowReadsBackAsItWasWritten(t *testing.T) {
 			row.Expect.Rule = new(anyText.Draw(rt, "rule"))
 			row.Expect.Respond = &cases.Answer{Status: rapid.IntRange(200, 599).Draw(rt, "status"), Headers: edits.Draw(rt, "response"), Body: new(anyText.Draw(rt, "body"))}
 		}
+		if rapid.Bool().Draw(rt, "forwarded") {
+			row.Data = rapid.SampledFrom([]json.RawMessage{nil, json.RawMessage(`{"a":[1,"x: y",null]}`), json.RawMessage(`null`), json.RawMessage(`"text"`)}).Draw(rt, "data")
+			row.Env = rapid.MapOfN(rapid.StringMatching(`[A-Z_]{1,5}`), anyText, 0, 3).Draw(rt, "env")
+			row.Expect.RequestHeaders, row.Expect.ResponseHeaders = edits.Draw(rt, "to request"), edits.Draw(rt, "to response")
+			row.Expect.Path, row.Expect.HashKey = new(anyText.Draw(rt, "path")), new(anyText.Draw(rt, "key"))
+			row.Expect.Timeout = new(time.Duration(rapid.Int64Range(0, 1e12).Draw(rt, "timeout")))
+		}
 		if err := cases.Append(file, row); err != nil {
 			rt.Fatal(err)
 		}
@@ -152,7 +160,7 @@ func TestEveryRowReadsBackAsItWasWritten(t *testing.T) {
 		if err != nil || len(rows) != 1 {
 			rt.Fatal(err)
 		}
-		if !reflect.DeepEqual(rows[0].Sketch, row.Sketch) || !reflect.DeepEqual(rows[0].Expect, row.Expect) || !rows[0].Now.Equal(row.Now) {
+		if !reflect.DeepEqual(rows[0].Sketch, row.Sketch) || !reflect.DeepEqual(rows[0].Expect, row.Expect) || !reflect.DeepEqual(rows[0].Env, row.Env) || string(rows[0].Data) != string(row.Data) || !rows[0].Now.Equal(row.Now) {
 			rt.Errorf("%+v\nis %+v\n%s", row, rows[0], read(t, file))
 		}
 	})

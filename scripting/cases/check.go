@@ -32,6 +32,13 @@ func (e *Expectation) check(d scripting.Decision) []Failure {
 	if e.Respond != nil {
 		c.answer(e.Respond, d)
 	}
+	c.edits("requestHeaders", e.RequestHeaders, d.RequestHeaders)
+	c.edits("responseHeaders", e.ResponseHeaders, d.ResponseHeaders)
+	c.text("path", e.Path, d.Path)
+	c.text("hashKey", e.HashKey, d.HashKey)
+	if e.Timeout != nil && *e.Timeout != d.Timeout {
+		c.add("timeout", e.Timeout.String(), d.Timeout.String())
+	}
 	return c
 }
 
@@ -47,6 +54,20 @@ func (c *checks) text(what string, expected *string, got string) {
 	}
 	shownExpected, shownGot := around(*expected, got)
 	c.add(what, shownExpected, shownGot)
+}
+
+// edits looks for each of the expected edits.
+func (c *checks) edits(what string, expected []Edit, got []scripting.HeaderEdit) {
+	for _, want := range expected {
+		shown := "left alone"
+		i := slices.IndexFunc(got, func(e scripting.HeaderEdit) bool { return strings.EqualFold(e.Name, want.Name) })
+		if i >= 0 {
+			shown = valuesOf(got[i].Values, "removed")
+		}
+		if wanted := valuesOf(want.Values, "removed"); wanted != shown {
+			c.add(what+"."+want.Name, wanted, shown)
+		}
+	}
 }
 
 func (c *checks) answer(a *Answer, d scripting.Decision) {
@@ -157,6 +178,7 @@ func describe(d scripting.Decision) string {
 	if d.Rule != "" {
 		words = append(words, "rule "+d.Rule)
 	}
+	words = append(words, forwardOf(d)...)
 	if d.Respond != nil {
 		for _, f := range d.Respond.Header {
 			words = append(words, fmt.Sprintf("%s: %s", f[0], f[1]))
@@ -164,4 +186,25 @@ func describe(d scripting.Decision) string {
 		words = append(words, strconv.Quote(d.Respond.Body))
 	}
 	return strings.Join(words, ", ")
+}
+
+// forwardOf is what a decision does to the request on its way, in words.
+func forwardOf(d scripting.Decision) []string {
+	var words []string
+	for what, edits := range map[string][]scripting.HeaderEdit{"request": d.RequestHeaders, "response": d.ResponseHeaders} {
+		for _, e := range edits {
+			words = append(words, fmt.Sprintf("%s header %s %s", what, e.Name, valuesOf(e.Values, "removed")))
+		}
+	}
+	slices.Sort(words)
+	if d.Path != "" {
+		words = append(words, "path "+d.Path)
+	}
+	if d.HashKey != "" {
+		words = append(words, "hashKey "+d.HashKey)
+	}
+	if d.Timeout != 0 {
+		words = append(words, "timeout "+d.Timeout.String())
+	}
+	return words
 }

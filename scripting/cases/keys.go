@@ -36,6 +36,8 @@ func rowKeys(r *Row) []key {
 		{name: "id", value: oneText(&r.Sketch.ID), doc: "The request's id. Default: test."},
 		{name: "listener", value: oneText(&r.Sketch.Listener), doc: "The name of the listener it came in by. Default: main."},
 		{name: "down", value: down(r), doc: "Clusters and single backends, as cluster/host:port, that are not usable."},
+		{name: "data", value: anything(&r.Data), doc: "ctx.data. Default: what script.data holds."},
+		{name: "env", value: variables(&r.Env), doc: "ctx.env. Default: the variables named in script.env."},
 		{name: "now", value: moment(&r.Now), doc: "ctx.now and the time of Date: as 2026-01-31T12:00:00Z, or in milliseconds since 1970. Default: the present."},
 		{name: "seed", value: seed(&r.Seed), doc: "What Math.random begins with: a number from 1. Default: 1."},
 		{name: "expect", required: true, value: expectation(&r.Expect), doc: "What is decided: a cluster, or a section."},
@@ -47,6 +49,11 @@ func expectKeys(e *Expectation) []key {
 		{name: "cluster", value: anyOf(&e.Cluster), doc: "Where the request goes: a cluster, or a list for any of them; null: to none."},
 		{name: "rule", value: maybeText(&e.Rule), doc: "The rule that the script gave."},
 		{name: "respond", value: answer(&e.Respond), doc: "The script's own answer: a status, or a section."},
+		{name: "requestHeaders", value: edits(&e.RequestHeaders), doc: "What happens to headers of the request; null: removed."},
+		{name: "responseHeaders", value: edits(&e.ResponseHeaders), doc: "What happens to headers of the response; null: removed."},
+		{name: "path", value: maybeText(&e.Path), doc: "The path that is sent instead; empty: as received."},
+		{name: "hashKey", value: maybeText(&e.HashKey), doc: "The key that picks the backend; empty: none."},
+		{name: "timeout", value: span(&e.Timeout), doc: "The timeout of the request: as 2s, or in milliseconds; 0: the cluster's."},
 		{name: "outcome", value: outcome(&e.Outcome), doc: "How the decision came about. Without it a script that fails never passes."},
 	}
 }

@@ -16,12 +16,13 @@ import (
 // report: the script does not load, or a file can not be read, is no table
 // ([Faults]), or holds no case.
 func Run(ctx context.Context, files []string, s Subject) (*Report, error) {
-	used, err := NewBench(s)
+	r := &runner{subject: s, used: make(map[string]*Bench)}
+	defer r.close()
+	first, err := r.usedFor(s)
 	if err != nil {
 		return nil, err
 	}
-	defer used.Close()
-	r := &runner{subject: s, used: used, report: &Report{Script: s.Source.Name, Version: used.Version()}}
+	r.report = &Report{Script: s.Source.Name, Version: first.Version()}
 	for _, file := range files {
 		if err := r.file(ctx, file); err != nil {
 			return nil, err
@@ -33,9 +34,28 @@ func Run(ctx context.Context, files []string, s Subject) (*Report, error) {
 
 type runner struct {
 	subject Subject
-	used    *Bench // has served all cases so far
+	used    map[string]*Bench // by data and environment; each has served all cases with these so far
 	report  *Report
 	reached []string // clusters, again and again
+}
+
+// usedFor is the bench for cases with this data and this environment.
+func (r *runner) usedFor(s Subject) (*Bench, error) {
+	key := fmt.Sprintf("%q %q", s.Options.Data, s.Options.Env) // which sorts the names
+	if b := r.used[key]; b != nil {
+		return b, nil
+	}
+	b, err := NewBench(s)
+	if err == nil {
+		r.used[key] = b
+	}
+	return b, err
+}
+
+func (r *runner) close() {
+	for _, b := range r.used {
+		b.Close()
+	}
 }
 
 func (r *runner) file(ctx context.Context, file string) error {
@@ -107,13 +127,18 @@ func (r *runner) row(row *Row) error {
 	if err != nil {
 		return err
 	}
+	subject := row.subject(r.subject)
+	bench, err := r.usedFor(subject)
+	if err != nil {
+		return fmt.Errorf("%s: the script does not load with this data and this environment: %w", row.At, err)
+	}
 	began := time.Now()
-	fresh, said, err := r.fresh(row, at)
+	fresh, said, err := decideFresh(subject, row, at)
 	if err != nil {
 		return err
 	}
 	result := Result{Position: row.At, Name: row.Title(), Console: said, Took: time.Since(began)}
-	used, _ := r.used.Route(row.request, at)
+	used, _ := bench.Route(row.request, at)
 	if result.Failures = row.Expect.check(fresh); len(result.Failures) == 0 {
 		result.Failures = compare(fresh, used)
 	}
@@ -142,11 +167,22 @@ func (row *Row) moment(clusters []Cluster) (scripting.Moment, error) {
 
 const defaultSeed = 1
 
-// fresh has a runtime decide that has decided nothing yet. A call that ran past
-// its deadline gets a second chance: a busy machine may have paused it.
-func (r *runner) fresh(row *Row, at scripting.Moment) (d scripting.Decision, said []string, err error) {
+// subject is the script with the data and the environment of the case.
+func (row *Row) subject(s Subject) Subject {
+	if row.Data != nil {
+		s.Options.Data, s.Options.DataName = row.Data, "data"
+	}
+	if row.Env != nil {
+		s.Options.Env = row.Env
+	}
+	return s
+}
+
+// decideFresh has a runtime decide that has decided nothing yet. A call that ran
+// past its deadline gets a second chance: a busy machine may have paused it.
+func decideFresh(s Subject, row *Row, at scripting.Moment) (d scripting.Decision, said []string, err error) {
 	for range 2 {
-		b, err := NewBench(r.subject)
+		b, err := NewBench(s)
 		if err != nil {
 			return d, nil, fmt.Errorf("the script has loaded once, and does not load again: %w", err)
 		}

@@ -219,3 +219,91 @@ function route(req, ctx) {
 	}
 	mustContain(t, report.Cases[0].Failures[0].Got, "1769860800000 2026-01-31T12:00:00.000Z 0.")
 }
+
+const forwarding = `
+function route(req, ctx) {
+  return {
+    cluster: req.path === '/split' ? { one: 50, two: 50 } : 'one',
+    requestHeaders: { 'X-Stage': ctx.env.STAGE, 'X-Gone': null },
+    responseHeaders: { 'Set-Cookie': [cookie('a', 'b'), 'c=d'], Server: null },
+    path: '/v2' + req.path, hashKey: ctx.data.salt + req.ip, timeout: '2s',
+  };
+}`
+
+func forwarded() cases.Subject {
+	s := subject(forwarding)
+	s.Options.Data, s.Options.Env = []byte(`{"salt":"p"}`), map[string]string{"STAGE": "production"}
+	return s
+}
+
+func TestWhatHappensToTheRequestOnItsWayIsCompared(t *testing.T) {
+	report := run(t, forwarded(), `
+- request: GET /x
+  expect:
+    cluster: one
+    requestHeaders: { x-stage: production, X-Gone: null }
+    responseHeaders: { Set-Cookie: ["a=b; Path=/", c=d], server: null }
+    path: /v2/x
+    hashKey: p127.0.0.1
+    timeout: 2s
+- { request: GET /x, data: { salt: s }, expect: { hashKey: s127.0.0.1, timeout: 2000 } }
+- { request: GET /x, env: { STAGE: test }, expect: { requestHeaders: { X-Stage: test } } }
+- { request: GET /split, expect: { cluster: [one, two] } }
+`)
+	if err := report.Err(); err != nil {
+		t.Error(text(t, report))
+	}
+	for expect, says := range map[string]string{
+		"{ requestHeaders: { X-Stage: test } }":    "requestHeaders.X-Stage\n    expected \"test\"\n    got      \"production\"\n",
+		"{ requestHeaders: { X-Stage: null } }":    "expected removed\n    got      \"production\"\n",
+		"{ requestHeaders: { X-Gone: x } }":        "expected \"x\"\n    got      removed\n",
+		"{ requestHeaders: { X-Other: null } }":    "expected removed\n    got      left alone\n",
+		"{ responseHeaders: { Set-Cookie: c=d } }": "expected \"c=d\"\n    got      \"a=b; Path=/\" and \"c=d\"\n",
+		"{ path: /x }":      "path\n    expected \"/x\"\n    got      \"/v2/x\"\n",
+		"{ path: null }":    "path\n    expected \"\"\n",
+		"{ hashKey: null }": "hashKey\n    expected \"\"\n    got      \"p127.0.0.1\"\n",
+		"{ timeout: 0 }":    "timeout\n    expected 0s\n    got      2s\n",
+	} {
+		report := run(t, forwarded(), "- { request: GET /x, expect: "+expect+" }")
+		if report.Failed() != 1 {
+			t.Errorf("%s passed", expect)
+		}
+		mustContain(t, text(t, report), says)
+	}
+}
+
+func TestDataKeepsTheOrderOfItsKeys(t *testing.T) {
+	report := run(t, subject(`function route(req, ctx) { return { respond: { status: 200, body: JSON.stringify(ctx.data) } }; }`), `
+- request: GET /
+  data: { z: 1, a: [true, null, 0x10, 1.5, "1", x], m: { y: "q" } }
+  expect: { respond: { body: '{"z":1,"a":[true,null,16,1.5,"1","x"],"m":{"y":"q"}}' } }
+- { request: GET /, data: null, expect: { respond: { body: "null" } } }
+- { request: GET /, data: [1], expect: { respond: { body: "[1]" } } }
+`)
+	if err := report.Err(); err != nil {
+		t.Error(text(t, report))
+	}
+}
+
+// A global that leaks may show in anything that is decided.
+func TestEveryPartOfADecisionIsComparedWithTheUsedRuntime(t *testing.T) {
+	for _, part := range []string{
+		"cluster: n ? 'two' : 'one'", "cluster: 'one', rule: 'r' + n", "cluster: 'one', path: '/' + n", "cluster: 'one', hashKey: 'k' + n",
+		"cluster: 'one', timeout: 10 + n", "cluster: 'one', requestHeaders: { A: 'v' + n }", "cluster: 'one', responseHeaders: { A: 'v' + n }",
+		"cluster: n ? ['two', 'one'] : 'two'", "respond: { status: 200 + n }", "respond: { status: 200, body: 'b' + n }", "respond: { status: 200, headers: { A: 'v' + n } }",
+	} {
+		report := run(t, subject("let n = -1; function route() { n++; return { "+part+" }; }"), `
+- { request: GET /, down: [two], expect: { outcome: ok } }
+- { request: GET /, down: [two], expect: { outcome: ok } }
+`)
+		if part[:3] == "res" {
+			report = run(t, subject("let n = -1; function route() { n++; return { "+part+" }; }"), `
+- { request: GET /, expect: { outcome: respond } }
+- { request: GET /, expect: { outcome: respond } }
+`)
+		}
+		if report.Cases[0].Failures != nil || report.Cases[1].Failures == nil {
+			t.Errorf("%s: %s", part, text(t, report))
+		}
+	}
+}

@@ -2,6 +2,7 @@ package cases
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -14,9 +15,11 @@ type Row struct {
 	At     Position // of the row; zero when it was not read from a file
 	Name   string   // "" = the request's line
 	Sketch Sketch
-	Down   []string  // clusters, and backends as cluster/host:port
-	Now    time.Time // ctx.now; zero = the present
-	Seed   uint64    // of Math.random; 0 = 1
+	Down   []string          // clusters, and backends as cluster/host:port
+	Data   json.RawMessage   // ctx.data; nil = what the script has in production
+	Env    map[string]string // ctx.env; nil = what the script has in production
+	Now    time.Time         // ctx.now; zero = the present
+	Seed   uint64            // of Math.random; 0 = 1
 	Expect Expectation
 
 	request *Request // of the sketch, once it was read
@@ -30,10 +33,15 @@ func (row *Row) Title() string { return cmp.Or(row.Name, row.Sketch.Line) }
 // looked at, with one exception: a script that fails never meets an expectation
 // without an outcome.
 type Expectation struct {
-	Cluster []string // any of these; "" = none
-	Rule    *string
-	Respond *Answer
-	Outcome string
+	Cluster         []string // any of these; "" = none
+	Rule            *string
+	Respond         *Answer
+	RequestHeaders  []Edit // each of these; there may be others
+	ResponseHeaders []Edit
+	Path            *string        // "" = as received
+	HashKey         *string        // "" = none
+	Timeout         *time.Duration // 0 = the cluster's
+	Outcome         string
 }
 
 // An Answer is what a script is to answer by itself.

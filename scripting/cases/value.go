@@ -1,6 +1,8 @@
 package cases
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,6 +106,24 @@ func down(r *Row) value {
 	}}
 }
 
+func anything(into *json.RawMessage) value {
+	return value{schema: schema{}, read: func(t *text, n ast.Node) {
+		var b bytes.Buffer
+		if t.appendJSON(&b, n) {
+			*into = b.Bytes()
+		}
+	}}
+}
+
+func variables(into *map[string]string) value {
+	return value{schema: mapOf(textSchema()), read: func(t *text, n ast.Node) {
+		*into = make(map[string]string)
+		t.pairs(n, func(name string, pair *ast.MappingValueNode) {
+			(*into)[name], _ = t.text(pair.Value)
+		})
+	}}
+}
+
 func moment(into *time.Time) value {
 	return value{schema: schema{"type": []string{"string", "integer"}}, read: func(t *text, n ast.Node) {
 		s, ok := t.text(n)
@@ -149,6 +169,23 @@ func anyOf(into *[]string) value {
 		if len(*into) == 0 {
 			t.add(n, "the list is empty; name the clusters that are fine")
 		}
+	}}
+}
+
+func span(into **time.Duration) value {
+	return value{schema: schema{"type": []string{"string", "integer"}}, read: func(t *text, n ast.Node) {
+		s, ok := t.text(n)
+		if !ok {
+			return
+		}
+		d, err := time.ParseDuration(s)
+		if ms, intErr := strconv.Atoi(s); intErr == nil {
+			d, err = time.Duration(ms)*time.Millisecond, nil
+		}
+		if err != nil {
+			t.add(n, "%q is no duration; write one such as 2s, or milliseconds", s)
+		}
+		*into = &d
 	}}
 }
 

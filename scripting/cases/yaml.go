@@ -1,6 +1,8 @@
 package cases
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -189,10 +191,83 @@ func kindOf(n ast.Node) string {
 		return "an anchor, an alias or a tag, which a table can not have"
 	case *ast.IntegerNode, *ast.FloatNode:
 		return "a number"
+	case *ast.NanNode, *ast.InfinityNode:
+		return "a number that JSON does not have"
 	case *ast.BoolNode:
 		return "true or false"
 	}
 	return "a text"
+}
+
+// appendJSON writes any value as JSON, its keys in the order of the file: a script
+// may look at that. False after a fault.
+func (t *text) appendJSON(b *bytes.Buffer, n ast.Node) bool {
+	switch n := n.(type) {
+	case nil, *ast.NullNode:
+		b.WriteString("null")
+	case *ast.MappingNode:
+		return t.appendObject(b, n)
+	case *ast.SequenceNode:
+		return t.appendArray(b, n)
+	case *ast.IntegerNode:
+		fmt.Fprint(b, n.Value)
+	case *ast.FloatNode:
+		return t.appendValue(b, n, n.Value)
+	case *ast.BoolNode:
+		fmt.Fprint(b, n.Value)
+	case *ast.StringNode:
+		return t.appendValue(b, n, n.Value)
+	case *ast.LiteralNode:
+		return t.appendValue(b, n, n.Value.Value)
+	default:
+		t.add(n, "this is %s", kindOf(n))
+		return false
+	}
+	return true
+}
+
+func (t *text) appendObject(b *bytes.Buffer, m *ast.MappingNode) bool {
+	b.WriteByte('{')
+	for i, pair := range m.Values {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		key, ok := t.key(pair)
+		if !ok || !t.appendValue(b, pair.Key, key) {
+			return false
+		}
+		b.WriteByte(':')
+		if !t.appendJSON(b, pair.Value) {
+			return false
+		}
+	}
+	b.WriteByte('}')
+	return true
+}
+
+func (t *text) appendArray(b *bytes.Buffer, s *ast.SequenceNode) bool {
+	b.WriteByte('[')
+	for i, item := range s.Values {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if !t.appendJSON(b, item) {
+			return false
+		}
+	}
+	b.WriteByte(']')
+	return true
+}
+
+// appendValue writes one Go value. What JSON has no form for (.nan) is a fault.
+func (t *text) appendValue(b *bytes.Buffer, n ast.Node, value any) bool {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		t.add(n, "JSON has no such value")
+		return false
+	}
+	b.Write(encoded)
+	return true
 }
 
 // key is the name of a pair.

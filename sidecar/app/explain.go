@@ -3,12 +3,16 @@ package app
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"outrider/scripting"
 	"outrider/scripting/cases"
+	"outrider/sidecar/cluster"
 	"outrider/sidecar/config"
 )
 
@@ -27,11 +31,28 @@ type Explanation struct {
 	Cluster  string        `json:"cluster,omitempty"`
 	Rule     string        `json:"rule,omitempty"`
 	Respond  *Answer       `json:"respond,omitempty"`
-	Error    string        `json:"error,omitempty"` // why the script failed
+	Forward  *Forward      `json:"forward,omitempty"` // what is done to the request on its way
+	Error    string        `json:"error,omitempty"`   // why the script failed
 	Console  []string      `json:"console,omitempty"`
 	Took     time.Duration `json:"took_ns,omitempty"` // the first call in a new runtime; later ones are faster
 	Then     string        `json:"then"`              // what happens to the request, in words
 	Backends []Candidate   `json:"backends,omitempty"`
+}
+
+// A Forward is what a decision does to a request on its way, and to its response.
+type Forward struct {
+	RequestHeaders  []Edit `json:"requestHeaders,omitempty"`
+	ResponseHeaders []Edit `json:"responseHeaders,omitempty"`
+	Path            string `json:"path,omitempty"` // "" = as received
+	HashKey         string `json:"hashKey,omitempty"`
+	Backend         string `json:"backend,omitempty"` // that the key picks; "" = not known without resolving names
+	Timeout         string `json:"timeout,omitempty"` // "" = the cluster's
+}
+
+// An Edit sets a header to values; nil: it is removed.
+type Edit struct {
+	Name   string   `json:"name"`
+	Values []string `json:"values"`
 }
 
 // An Answer is what the script answers by itself.
@@ -131,10 +152,28 @@ func (e *Explanation) ask(c *config.Config, request *cases.Request, fleet *cases
 	if d.Respond != nil {
 		e.Respond = &Answer{d.Respond.Status, d.Respond.Header, d.Respond.Body}
 	}
+	e.Forward = forwardOf(d)
 	if d.Err != nil {
 		e.Error = d.Err.Error()
 	}
 	return nil
+}
+
+func forwardOf(d scripting.Decision) *Forward {
+	f := Forward{Path: d.Path, HashKey: d.HashKey}
+	for _, h := range d.RequestHeaders {
+		f.RequestHeaders = append(f.RequestHeaders, Edit(h))
+	}
+	for _, h := range d.ResponseHeaders {
+		f.ResponseHeaders = append(f.ResponseHeaders, Edit(h))
+	}
+	if d.Timeout != 0 {
+		f.Timeout = d.Timeout.String()
+	}
+	if reflect.DeepEqual(f, Forward{}) {
+		return nil
+	}
+	return &f
 }
 
 // conclude tells what the decision leads to.
@@ -157,12 +196,40 @@ func (e *Explanation) conclude(c *config.Config, fleet *cases.Fleet) {
 			usable++
 		}
 	}
+	if e.Forward != nil && e.Forward.HashKey != "" {
+		e.pickKeyed(cl, fleet)
+	}
 	switch {
+	case usable > 0 && e.Forward != nil && e.Forward.HashKey != "":
+		e.Then = "sent to " + cmp.Or(e.Forward.Backend, "the backend that the address, once it is resolved, and the key make out") + ", by the key " + strconv.Quote(e.Forward.HashKey)
 	case usable > 0:
 		e.Then = fmt.Sprintf("%d of %d backends take turns, by weight (balance: %s)", usable, len(cl.Backends), cl.Balance)
 	case cl.OnAllDown == config.OnAllDownTry:
 		e.Then = "sent to a backend that is down, since none is usable (on_all_down: try)"
 	default:
 		e.Then = "answered 503, since no backend is usable (on_all_down: fail)"
+	}
+}
+
+// pickKeyed finds the backend that the key picks, as a sidecar does. That goes by
+// addresses: where a backend is a name, nobody knows without resolving it.
+func (e *Explanation) pickKeyed(c *config.Cluster, fleet *cases.Fleet) {
+	made := cluster.New(c.Name, new(cluster.Policy), newRand())
+	var members []cluster.Member
+	for _, b := range c.Backends {
+		addr, err := netip.ParseAddr(b.Host)
+		if err != nil {
+			return
+		}
+		members = append(members, cluster.Member{Name: b.Address(), Addr: netip.AddrPortFrom(addr, b.Port), Weight: b.Weight})
+	}
+	made.SetMembers(members)
+	for _, m := range members {
+		if fleet.IsDown(c.Name, m.Name) {
+			made.SetState(m.Addr, cluster.Down)
+		}
+	}
+	if b := made.PickKeyed(cluster.KeyOf(e.Forward.HashKey), nil); b != nil {
+		e.Forward.Backend = b.Name()
 	}
 }
