@@ -4,11 +4,13 @@
 //     import test from 'node:test';
 //     import assert from 'node:assert';
 //     import { request, context } from './testing.js';
+//     import route from './route.js';
 //
 //     test('one', () => assert.equal(route(request('GET /one/')), 'one'));
 //
 // It behaves as the sidecar does, which Outrider's own tests compare. What it does
-// not have is the sidecar's limits, deadline, and check of what is returned.
+// not have is the sidecar's limits, deadline, and check of what is returned. A script
+// finds PrefixMap, cookie and defineRoute among the globals, so import this first.
 
 /**
  * A request as route sees it.
@@ -63,6 +65,49 @@ export function context(options = {}) {
     now,
   });
 }
+
+/** The value of the longest prefix. */
+export class PrefixMap {
+  #sorted;
+
+  constructor(table) {
+    if (typeof table !== 'object' || table === null || Array.isArray(table)) throw new TypeError("PrefixMap takes an object such as { '/api/': 'api' }");
+    this.#sorted = Object.entries(table).sort(([a], [b]) => b.length - a.length);
+  }
+
+  get(path) {
+    if (typeof path !== 'string') throw new TypeError('PrefixMap.get takes a string');
+    const hit = this.#sorted.find(([prefix]) => path.startsWith(prefix));
+    return hit && hit[1];
+  }
+}
+
+/** The value of a Set-Cookie header. */
+export function cookie(name, value, options) {
+  const bad = (why) => refuse(`cookie: ${why}`);
+  if (typeof name !== 'string' || !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) bad(`${name} is no name of a cookie`);
+  if (typeof value !== 'string') bad('the value takes a string');
+  if (/[^\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]/.test(value)) bad('the value has a character that no cookie can have: use encodeURIComponent');
+  const { path = '/', maxAge, sameSite, secure, httpOnly } = withoutNull(options);
+  only('cookie', options || {}, ['maxAge', 'path', 'sameSite', 'secure', 'httpOnly']);
+  if (typeof path !== 'string' || !/^\/[\x20-\x3a\x3c-\x7e]*$/.test(path)) bad("path takes a path such as '/'");
+  if (maxAge !== undefined && !Number.isInteger(maxAge)) bad('maxAge takes a whole number of seconds');
+  if (sameSite !== undefined && !['Lax', 'Strict', 'None'].includes(sameSite)) bad("sameSite takes 'Lax', 'Strict' or 'None'");
+  if (sameSite === 'None' && !secure) bad("sameSite 'None' needs secure: true, or browsers drop the cookie");
+  const parts = [`${name}=${value}`, `Path=${path}`];
+  if (maxAge !== undefined) parts.push(`Max-Age=${maxAge}`);
+  if (sameSite !== undefined) parts.push(`SameSite=${sameSite}`);
+  if (secure) parts.push('Secure');
+  if (httpOnly) parts.push('HttpOnly');
+  return parts.join('; ');
+}
+
+/** The route that it is given. */
+export function defineRoute(route) {
+  return route;
+}
+
+for (const [name, value] of Object.entries({ PrefixMap, cookie, defineRoute })) globalThis[name] ??= value;
 
 /** [0,1), evenly: FNV-1a over UTF-8, then MurmurHash3's fmix64, then the upper 53 bits. */
 function hash(text) {
@@ -179,6 +224,11 @@ function frozen(value) {
     return Object.freeze(v);
   };
   return freeze(JSON.parse(JSON.stringify(value)));
+}
+
+function withoutNull(options) {
+  if (options !== undefined && options !== null && typeof options !== 'object') refuse('cookie: the options are an object');
+  return Object.fromEntries(Object.entries(options || {}).filter(([, value]) => value !== null));
 }
 
 function only(what, options, known) {

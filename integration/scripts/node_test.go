@@ -107,8 +107,21 @@ const all = (lookup) => Object.keys(lookup).map((name) => [name, lookup[name], l
 function seen(req, ctx) {
   return JSON.stringify([req.method, req.path, req.cleanPath, req.url, req.host, req.scheme, req.ip, req.id, req.listener,
     all(req.headers), all(req.query), all(req.cookies), req.query.getAll('a'), { ...req.query }, req.headers.get('X-A'), req.cookies.get('none'),
-    req.query.none, 'none' in req.query, Object.keys(req), ctx.hash(req.url), ctx.hash(req.query.get('a') || '')]);
+    req.query.none, 'none' in req.query, Object.keys(req), ctx.hash(req.url), ctx.hash(req.query.get('a') || ''), globals(req)]);
 }
+const map = new PrefixMap({ '': 0, '/': 1, '/a': 2, '/a/': 3, '/a/b;c': 4, '/%2': 5, '/%2F': 6, é: 7 });
+const tried = (f) => { try { return f(); } catch (error) { return 'throws ' + error.name; } };
+// What a script finds among the globals, with arguments that the request brings.
+function globals(req) {
+  const text = req.query.get('a'), word = Object.keys(req.cookies)[0];
+  const number = text === null ? null : text.length;
+  return [map.get(req.path), map instanceof PrefixMap, tried(() => map.get(text)), defineRoute(globals) === globals,
+    tried(() => cookie('a', text)), tried(() => cookie(word, 'b')), tried(() => cookie('a', req.path)), tried(() => cookie('a', 'b', { path: req.path, maxAge: number })),
+    tried(() => cookie('a', 'b', text)), options.map((o) => tried(() => cookie('a', 'b', o)))];
+}
+const options = [undefined, null, 3, {}, { maxAge: 1 }, { maxAge: -1 }, { maxAge: 1.5 }, { maxAge: '3' }, { maxAge: null }, { maxage: 1 }, { path: '/x y' },
+  { path: '' }, { path: 'x' }, { path: '/;' }, { path: 7 }, { sameSite: 'Lax' }, { sameSite: 'lax' }, { sameSite: 'None' }, { sameSite: 'None', secure: true },
+  { sameSite: null, secure: 0, httpOnly: 1 }, { maxAge: 5, path: '/', sameSite: 'Strict', secure: true, httpOnly: true }];
 `
 
 // A sketch is a request as both sides are told of it.
@@ -155,9 +168,10 @@ func TestTestingShowsWhatTheSidecarShows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := workplace(t, map[string]string{"sketches.json": string(given), "print.js": report + `
+	folder := workplace(t, map[string]string{"sketches.json": string(given), "print.js": `
 import { readFileSync } from 'node:fs';
 import { request, context } from './testing.js';
+` + report + `
 const sketches = JSON.parse(readFileSync('sketches.json', 'utf8'));
 console.log(JSON.stringify(sketches.map(({ line, headers, host }) => seen(request(line, { headers, host }), context()))));
 `})
