@@ -85,6 +85,9 @@ func (t *testRun) watched() []string {
 	if c.File != "" {
 		files = append(files, c.File)
 	}
+	if c.Script.Data != "" {
+		files = append(files, c.Script.Data)
+	}
 	if c.Script.File != "" {
 		files = append(files, c.Script.File)
 		files = append(files, cases.BesideNames(c.Script.File)...)

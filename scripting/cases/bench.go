@@ -1,7 +1,6 @@
 package cases
 
 import (
-	"cmp"
 	"io"
 	"strings"
 	"sync"
@@ -14,16 +13,14 @@ import (
 // A Subject is a script under test, with what it runs with in production.
 type Subject struct {
 	Source   scripting.Source
-	Version  string            // that it is in production; "" = a hash of its source
-	Options  scripting.Options // Log and Clusters do not matter: the bench has its own
+	Options  scripting.Options // Log, Clusters, OnCall and Workers do not matter: the bench has its own
 	Clusters []Cluster         // those of the configuration
 }
 
 // A Bench is a loaded script that is asked about made-up requests, one at a time.
 type Bench struct {
-	script  *scripting.Script
-	version string
-	said    lines
+	script *scripting.Script
+	said   lines
 }
 
 // NewBench loads a script. What is wrong with it is a [*scripting.LoadError]. The
@@ -33,12 +30,12 @@ func NewBench(s Subject) (*Bench, error) {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	log.AddHook(&b.said)
-	s.Options.Log, s.Options.Clusters, s.Options.Workers = log, NewFleet(s.Clusters), 1
+	s.Options.Log, s.Options.Clusters, s.Options.OnCall, s.Options.Workers = log, NewFleet(s.Clusters), nil, 1
 	script, err := scripting.Load(s.Source, s.Options)
 	if err != nil {
 		return nil, err
 	}
-	b.script, b.version = script, cmp.Or(s.Version, script.Version())
+	b.script = script
 	return b, nil
 }
 
@@ -46,7 +43,7 @@ func NewBench(s Subject) (*Bench, error) {
 func (b *Bench) Close() { b.script.Close() }
 
 // Version is the script's.
-func (b *Bench) Version() string { return b.version }
+func (b *Bench) Version() string { return b.script.Version() }
 
 // Route asks the script about a request as of that moment. Said is what the script
 // has written to its console meanwhile, and what the engine had to warn of.

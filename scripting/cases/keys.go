@@ -53,7 +53,7 @@ func expectKeys(e *Expectation) []key {
 		{name: "responseHeaders", value: edits(&e.ResponseHeaders), doc: "What happens to headers of the response; null: removed."},
 		{name: "path", value: maybeText(&e.Path), doc: "The path that is sent instead; empty: as received."},
 		{name: "hashKey", value: maybeText(&e.HashKey), doc: "The key that picks the backend; empty: none."},
-		{name: "timeout", value: span(&e.Timeout), doc: "The timeout of the request: as 2s, or in milliseconds; 0: the cluster's."},
+		{name: "timeout", value: span(&e.Timeout), doc: "The timeout of the request: as 2s, or in milliseconds; null: the cluster's."},
 		{name: "outcome", value: outcome(&e.Outcome), doc: "How the decision came about. Without it a script that fails never passes."},
 	}
 }

@@ -262,7 +262,7 @@ func TestWhatHappensToTheRequestOnItsWayIsCompared(t *testing.T) {
 		"{ path: /x }":      "path\n    expected \"/x\"\n    got      \"/v2/x\"\n",
 		"{ path: null }":    "path\n    expected \"\"\n",
 		"{ hashKey: null }": "hashKey\n    expected \"\"\n    got      \"p127.0.0.1\"\n",
-		"{ timeout: 0 }":    "timeout\n    expected 0s\n    got      2s\n",
+		"{ timeout: null }": "timeout\n    expected 0s\n    got      2s\n",
 	} {
 		report := run(t, forwarded(), "- { request: GET /x, expect: "+expect+" }")
 		if report.Failed() != 1 {

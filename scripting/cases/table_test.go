@@ -103,6 +103,7 @@ func TestATableInItsSchemaIsReadAndOthersAreNot(t *testing.T) {
 		{"- { request: GET /, expect: { respond: 404, outcome: respond } }", true},
 		{"- { request: GET /, data: { a: [1] }, env: { A: 1 }, now: 5, seed: 1, expect: { requestHeaders: { A: null }, responseHeaders: { B: [x] } } }", true},
 		{"- { request: GET /, expect: { path: /x, hashKey: null, timeout: 2s } }", true},
+		{"- { request: GET /, expect: { timeout: null } }", true},
 		{"- { request: GET /, expect: { timeout: 200 } }", true},
 		{"- { request: GET /, expect: { timeout: [2s] } }", false},
 		{"- { request: GET /, env: [A], expect: one }", false},

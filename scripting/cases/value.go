@@ -173,7 +173,11 @@ func anyOf(into *[]string) value {
 }
 
 func span(into **time.Duration) value {
-	return value{schema: schema{"type": []string{"string", "integer"}}, read: func(t *text, n ast.Node) {
+	return value{schema: schema{"type": []string{"string", "integer", "null"}}, read: func(t *text, n ast.Node) {
+		if isNull(n) {
+			*into = new(time.Duration)
+			return
+		}
 		s, ok := t.text(n)
 		if !ok {
 			return

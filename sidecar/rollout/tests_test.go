@@ -75,7 +75,7 @@ func TestTheSubjectIsTheVersionThatWouldBecomeActive(t *testing.T) {
 	var with setup
 	s := open(t, always("two"), tested(t), func(set *setup) { with = *set })
 	subject, err := rollout.Subject(with.settings)
-	if err != nil || subject.Version != s.Status().Version || string(subject.Source.Code) != always("two") {
+	if err != nil || subject.Options.Version != s.Status().Version || string(subject.Source.Code) != always("two") {
 		t.Errorf("%+v, %v; the version is %s", subject, err, s.Status().Version)
 	}
 	with.settings.File = "none.js"

@@ -177,7 +177,7 @@ func (from snapshot) hash() string {
 }
 
 func (from snapshot) subject(s Settings) cases.Subject {
-	return cases.Subject{Source: from.source(), Version: from.hash(), Options: s.scripting(from), Clusters: s.Clusters}
+	return cases.Subject{Source: from.source(), Options: s.scripting(from), Clusters: s.Clusters}
 }
 
 // Subject is the script that the files hold now, for those who test it or ask it
