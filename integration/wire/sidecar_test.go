@@ -204,24 +204,29 @@ func until(t *testing.T, what string, is func() bool) {
 // others is a client that behaves, beside an attack: it asks all the time, and
 // every answer counts.
 type others struct {
-	t          *testing.T
-	stop, done chan struct{}
-	count      atomic.Int64
-	failed     error
-	worst      time.Duration
-	peak       int // MiB
+	t      *testing.T
+	stop   func() // and waits for that
+	count  atomic.Int64
+	failed error
+	worst  time.Duration
+	peak   int // MiB
 }
 
 // enough is how often the others have to be answered for it to mean something.
 const enough = 50
 
 func (sc *sidecar) others() *others {
-	o := &others{t: sc.t, stop: make(chan struct{}), done: make(chan struct{})}
+	stop, done := make(chan struct{}), make(chan struct{})
+	o := &others{t: sc.t, stop: sync.OnceFunc(func() {
+		close(stop)
+		<-done
+	})}
+	sc.t.Cleanup(o.stop) // an attack that fails ends the test
 	go func() {
-		defer close(o.done)
+		defer close(done)
 		for {
 			select {
-			case <-o.stop:
+			case <-stop:
 				return
 			default:
 			}
@@ -251,8 +256,7 @@ func (o *others) tooFew() bool { return o.count.Load() < enough }
 // end ends the others, all of whose requests must have been answered well.
 func (o *others) end() {
 	o.t.Helper()
-	close(o.stop)
-	<-o.done
+	o.stop()
 	if o.failed != nil || o.tooFew() {
 		o.t.Errorf("the others: %d requests, %v", o.count.Load(), o.failed)
 	}
@@ -267,10 +271,11 @@ func (sc *sidecar) holds() holding {
 	return holding{sc.files(), sc.goroutines(), sc.rss()}
 }
 
-// What may be kept after an attack: idle workers (and the goroutines of a look at
-// them), and memory for them and the next crowd.
+// What may be kept after an attack: idle connections to the backend, pipes for the
+// next long bodies, idle workers (and the goroutines of a look at them), and memory
+// for them and the next crowd.
 const (
-	keptFiles      = 4
+	keptFiles      = 8
 	keptGoroutines = 256 + 16
 	keptMemory     = 16 // MiB
 )

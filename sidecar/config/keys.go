@@ -88,7 +88,7 @@ func cluster(c *Cluster) section {
 		{name: "host", value: text(&c.Host, "pass or a host", "pass or a host name", "", checkClusterHost),
 			doc: "The Host field sent to backends: `pass` sends the client's. Default: tls.server_name with TLS, else `pass`."},
 		{name: "max_in_flight", value: number(&c.InFlight, 1, 1_000_000), def: "1024",
-			doc: "Requests to one backend at a time. Full ones are passed over; all full: 503."},
+			doc: "Requests to one backend at a time; a WebSocket is one until it ends. Full ones are passed over; all full: 503."},
 		{name: "on_all_down", value: choice(&c.OnAllDown, []OnAllDown{OnAllDownFail, OnAllDownTry}), def: "fail",
 			doc: "Without a usable backend: `fail` answers 503, `try` sends anyway."},
 		{name: "protocol", value: choice(&c.Protocol, []Protocol{ProtocolH1, ProtocolAuto}, "h2", "h2c"), def: "auto",
