@@ -1,6 +1,7 @@
 package scripting
 
 import (
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -71,6 +72,13 @@ type limiter struct {
 
 func newLimiter(rate, burst float64) *limiter {
 	return &limiter{rate: rate, burst: burst, tokens: burst}
+}
+
+func newConsoleLimiter(talkative bool) *limiter {
+	if talkative {
+		return newLimiter(0, math.Inf(1))
+	}
+	return newLimiter(consoleRate, consoleBurst)
 }
 
 // take reports whether one more may pass, and how many did not since the last that did.

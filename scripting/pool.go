@@ -88,6 +88,13 @@ func (s *Script) release(rt *runtime) bool {
 	return true
 }
 
+// spend is release of a runtime that is not to be used again.
+func (s *Script) spend(rt *runtime) bool {
+	inTime := rt.ticket.live() || rt.broken
+	s.discard(rt)
+	return inTime
+}
+
 func (p *pool) wake() {
 	if p.waiting.Load() == 0 {
 		return

@@ -51,6 +51,7 @@ type Options struct {
 	OnError        string             // "fail" (also "") or the cluster that gets a request whose call failed
 	DefaultCluster string             // for a script that returns nothing; "" is 404
 	Workers        int                // runtimes that are always there; 0 is GOMAXPROCS
+	Talkative      bool               // the console is not rate-limited: for tests
 	Version        string             // what this version is called in the log; "" is a hash of its text
 	Data           []byte             // JSON, seen as ctx.data; nil: none
 	DataName       string             // of its file, for messages
@@ -120,7 +121,7 @@ func Load(src Source, opts Options) (*Script, error) {
 		empty:   goja.MustCompile("", "", true),
 		options: opts,
 		notices: newNotices(),
-		console: newLimiter(consoleRate, consoleBurst),
+		console: newConsoleLimiter(opts.Talkative),
 	}
 	if opts.Version != "" {
 		s.version = opts.Version
@@ -170,14 +171,21 @@ func (o Options) complete() (Options, error) {
 func (s *Script) Route(r Request) Decision { return s.RouteAt(r, Moment{}) }
 
 // RouteAt is Route at another moment than the present.
-func (s *Script) RouteAt(r Request, m Moment) Decision {
+func (s *Script) RouteAt(r Request, m Moment) Decision { return s.route(r, m, false) }
+
+// RouteOnce is RouteAt, by a runtime that is thrown away afterwards. A script that
+// is asked in no other way decides every time in a runtime that has served nothing
+// yet.
+func (s *Script) RouteOnce(r Request, m Moment) Decision { return s.route(r, m, true) }
+
+func (s *Script) route(r Request, m Moment, once bool) Decision {
 	rt := s.acquire()
 	if rt == nil {
 		return s.fail(Busy, fmt.Errorf("%s: no runtime came free within %v", s.source.name, patience))
 	}
 	s.watch()
 	decision := rt.call(r, m)
-	if s.release(rt) {
+	if once && s.spend(rt) || !once && s.release(rt) {
 		return decision
 	}
 	if decision.Outcome == Timeout { // says where in the script

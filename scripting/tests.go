@@ -1,6 +1,7 @@
 package scripting
 
 import (
+	"context"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -42,8 +43,9 @@ const longestTest = 10 * time.Second
 // yet: test(name, function), expect, request, context, and the script's own route,
 // which throws where a request would have failed by its decision. A call of route,
 // and whatever a test does between two, has the script's deadline. Each result is
-// told in turn. A file that does not load is a [*LoadError].
-func (s *Script) RunTests(file Source, stage Stage, tell func(TestResult)) error {
+// told in turn. A file that does not load is a [*LoadError]. When ctx is done no
+// further test begins.
+func (s *Script) RunTests(ctx context.Context, file Source, stage Stage, tell func(TestResult)) error {
 	src, err := newSource(file)
 	if err != nil {
 		return err
@@ -54,7 +56,7 @@ func (s *Script) RunTests(file Source, stage Stage, tell func(TestResult)) error
 	}
 	run := testRun{script: s, source: src, program: program, stage: stage, tell: tell}
 	for done := false; !done; {
-		if done, err = run.inRuntime(); err != nil {
+		if done, err = run.inRuntime(ctx); err != nil {
 			return err
 		}
 	}
@@ -75,7 +77,7 @@ type testRun struct {
 
 // inRuntime runs as many tests as one runtime bears, and reports whether those
 // were all.
-func (run *testRun) inRuntime() (done bool, err error) {
+func (run *testRun) inRuntime(ctx context.Context) (done bool, err error) {
 	rt, err := run.runtime()
 	if err != nil {
 		return false, err
@@ -86,6 +88,9 @@ func (run *testRun) inRuntime() (done bool, err error) {
 		return false, err
 	}
 	for ; run.next < len(w.tests); run.next++ {
+		if err := context.Cause(ctx); err != nil {
+			return false, err
+		}
 		result, alive := w.run(w.tests[run.next])
 		run.tell(result)
 		if !alive {

@@ -13,7 +13,7 @@ import (
 // A Subject is a script under test, with what it runs with in production.
 type Subject struct {
 	Source   scripting.Source
-	Options  scripting.Options // Log, Clusters, OnCall and Workers do not matter: the bench has its own
+	Options  scripting.Options // what concerns log, clusters and records does not matter: the bench has its own
 	Clusters []Cluster         // those of the configuration
 }
 
@@ -30,7 +30,8 @@ func NewBench(s Subject) (*Bench, error) {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	log.AddHook(&b.said)
-	s.Options.Log, s.Options.Clusters, s.Options.OnCall, s.Options.Workers = log, NewFleet(s.Clusters), nil, 1
+	s.Options.Log, s.Options.Clusters, s.Options.OnCall = log, NewFleet(s.Clusters), nil
+	s.Options.Workers, s.Options.Talkative = 1, true
 	script, err := scripting.Load(s.Source, s.Options)
 	if err != nil {
 		return nil, err
@@ -48,17 +49,25 @@ func (b *Bench) Version() string { return b.script.Version() }
 // Route asks the script about a request as of that moment. Said is what the script
 // has written to its console meanwhile, and what the engine had to warn of.
 func (b *Bench) Route(r scripting.Request, at scripting.Moment) (d scripting.Decision, said []string) {
+	return b.ask(func() scripting.Decision { return b.script.RouteAt(r, at) })
+}
+
+// RouteOnce is Route, see [scripting.Script.RouteOnce].
+func (b *Bench) RouteOnce(r scripting.Request, at scripting.Moment) (d scripting.Decision, said []string) {
+	return b.ask(func() scripting.Decision { return b.script.RouteOnce(r, at) })
+}
+
+func (b *Bench) ask(route func() scripting.Decision) (d scripting.Decision, said []string) {
 	b.said.take()
-	d = b.script.RouteAt(r, at)
+	d = route()
 	for tries := 0; d.Outcome == scripting.Busy && tries < mostTries; tries++ {
-		d = b.script.RouteAt(r, at)
+		d = route()
 	}
 	return d, b.said.take()
 }
 
 // mostTries is how often a script is asked that has no runtime, which it waits for
-// for a millisecond each time: the one that ran past its deadline in the case
-// before is being replaced.
+// for a millisecond each time: the one of the call before may be being replaced.
 const mostTries = 1000
 
 // lines keeps what is logged. It implements logrus.Hook.

@@ -16,13 +16,13 @@ import (
 // report: the script does not load, or a file can not be read, is no table
 // ([Faults]), or holds no case.
 func Run(ctx context.Context, files []string, s Subject) (*Report, error) {
-	r := &runner{subject: s, used: make(map[string]*Bench)}
+	r := &runner{subject: s, pairs: make(map[string]*pair)}
 	defer r.close()
-	first, err := r.usedFor(s)
+	first, err := r.pairFor(s)
 	if err != nil {
 		return nil, err
 	}
-	r.report = &Report{Script: s.Source.Name, Version: first.Version()}
+	r.report = &Report{Script: s.Source.Name, Version: first.used.Version()}
 	for _, file := range files {
 		if err := r.file(ctx, file); err != nil {
 			return nil, err
@@ -34,27 +34,38 @@ func Run(ctx context.Context, files []string, s Subject) (*Report, error) {
 
 type runner struct {
 	subject Subject
-	used    map[string]*Bench // by data and environment; each has served all cases with these so far
+	pairs   map[string]*pair // by data and environment
 	report  *Report
 	reached []string // clusters, again and again
 }
 
-// usedFor is the bench for cases with this data and this environment.
-func (r *runner) usedFor(s Subject) (*Bench, error) {
+// A pair is a script in a runtime that serves case after case, and in one that is
+// new each time.
+type pair struct{ used, fresh *Bench }
+
+// pairFor is the pair for cases with this data and this environment.
+func (r *runner) pairFor(s Subject) (*pair, error) {
 	key := fmt.Sprintf("%q %q", s.Options.Data, s.Options.Env) // which sorts the names
-	if b := r.used[key]; b != nil {
-		return b, nil
+	if p := r.pairs[key]; p != nil {
+		return p, nil
 	}
-	b, err := NewBench(s)
-	if err == nil {
-		r.used[key] = b
+	used, err := NewBench(s)
+	if err != nil {
+		return nil, err
 	}
-	return b, err
+	fresh, err := NewBench(s)
+	if err != nil {
+		used.Close()
+		return nil, err
+	}
+	r.pairs[key] = &pair{used, fresh}
+	return r.pairs[key], nil
 }
 
 func (r *runner) close() {
-	for _, b := range r.used {
-		b.Close()
+	for _, p := range r.pairs {
+		p.used.Close()
+		p.fresh.Close()
 	}
 }
 
@@ -127,18 +138,14 @@ func (r *runner) row(row *Row) error {
 	if err != nil {
 		return err
 	}
-	subject := row.subject(r.subject)
-	bench, err := r.usedFor(subject)
+	p, err := r.pairFor(row.subject(r.subject))
 	if err != nil {
 		return fmt.Errorf("%s: the script does not load with this data and this environment: %w", row.At, err)
 	}
 	began := time.Now()
-	fresh, said, err := decideFresh(subject, row, at)
-	if err != nil {
-		return err
-	}
+	fresh, said := p.decideFresh(row, at)
 	result := Result{Position: row.At, Name: row.Title(), Console: said, Took: time.Since(began)}
-	used, _ := bench.Route(row.request, at)
+	used, _ := p.used.Route(row.request, at)
 	if result.Failures = row.Expect.check(fresh); len(result.Failures) == 0 {
 		result.Failures = compare(fresh, used)
 	}
@@ -180,19 +187,12 @@ func (row *Row) subject(s Subject) Subject {
 
 // decideFresh has a runtime decide that has decided nothing yet. A call that ran
 // past its deadline gets a second chance: a busy machine may have paused it.
-func decideFresh(s Subject, row *Row, at scripting.Moment) (d scripting.Decision, said []string, err error) {
-	for range 2 {
-		b, err := NewBench(s)
-		if err != nil {
-			return d, nil, fmt.Errorf("the script has loaded once, and does not load again: %w", err)
-		}
-		d, said = b.Route(row.request, at)
-		b.Close()
-		if d.Outcome != scripting.Timeout || row.Expect.Outcome == d.Outcome.String() {
-			break
-		}
+func (p *pair) decideFresh(row *Row, at scripting.Moment) (d scripting.Decision, said []string) {
+	d, said = p.fresh.RouteOnce(row.request, at)
+	if d.Outcome == scripting.Timeout && row.Expect.Outcome != d.Outcome.String() {
+		d, said = p.fresh.RouteOnce(row.request, at)
 	}
-	return d, said, nil
+	return d, said
 }
 
 // cover sums up which clusters the cases have reached.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -176,9 +177,11 @@ func TestAScriptThatDoesNotLoadIsNoReport(t *testing.T) {
 func TestAnEndedContextEndsTheRun(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("enough"))
-	_, err := cases.Run(ctx, []string{write(t, "a.yaml", "- { request: GET /, expect: two }")}, subject(script))
-	if err == nil || err.Error() != "enough" {
-		t.Errorf("got %v", err)
+	for name, tests := range map[string]string{"a.yaml": "- { request: GET /, expect: two }", "a.js": "test('x', () => {});"} {
+		_, err := cases.Run(ctx, []string{write(t, name, tests)}, subject(script))
+		if err == nil || err.Error() != "enough" {
+			t.Errorf("%s: got %v", name, err)
+		}
 	}
 }
 
@@ -304,6 +307,15 @@ func TestEveryPartOfADecisionIsComparedWithTheUsedRuntime(t *testing.T) {
 		}
 		if report.Cases[0].Failures != nil || report.Cases[1].Failures == nil {
 			t.Errorf("%s: %s", part, text(t, report))
+		}
+	}
+}
+
+func TestTheConsoleOfEveryCaseIsKept(t *testing.T) {
+	report := run(t, subject(script), strings.Repeat("- { request: GET /, expect: one }\n", 60))
+	for i, c := range report.Cases {
+		if len(c.Console) != 1 || c.Console[0] != "info: asked for /" {
+			t.Errorf("case %d: %q", i, c.Console)
 		}
 	}
 }

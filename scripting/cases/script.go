@@ -17,7 +17,7 @@ func (r *runner) script(ctx context.Context, file string, content []byte) error 
 	defer b.Close()
 	b.said.take()
 	before := len(r.report.Cases)
-	err = b.script.RunTests(scripting.Source{Name: file, Code: content}, stage{r.subject.Clusters}, func(t scripting.TestResult) {
+	err = b.script.RunTests(ctx, scripting.Source{Name: file, Code: content}, stage{r.subject.Clusters}, func(t scripting.TestResult) {
 		result := Result{Position: Position{file, t.Line, t.Column}, Name: t.Name, Console: b.said.take(), Took: t.Took}
 		if f := t.Failure; f != nil {
 			result.Failures = []Failure{{cmp.Or(f.Check, "exception"), f.Expected, f.Got}}
@@ -31,7 +31,7 @@ func (r *runner) script(ctx context.Context, file string, content []byte) error 
 	case len(r.report.Cases) == before:
 		return fmt.Errorf("%s holds no test; begin with: test('a name', () => expect(route(request('GET /'))).toBe('%s'))", file, anyName(r.subject.Clusters))
 	}
-	return context.Cause(ctx)
+	return nil
 }
 
 // A stage makes up what tests in JavaScript ask for. It implements
