@@ -132,3 +132,28 @@ func readBody(t *testing.T, r *bufio.Reader) string {
 	}
 	return string(body)
 }
+
+func TestBackendEchoesMessagesWhereverTheyAreCut(t *testing.T) {
+	const masked, plain = "\x81\xf8\x01\x02\x03\x04", "\x81\x78"
+	frame, want := []byte(masked), []byte(plain)
+	for i := range 120 {
+		frame, want = append(frame, byte(i)^byte(1+i%4)), append(want, byte(i))
+	}
+	b := runBackend(t, 1)
+	c, r := dial(t, b.one)
+	write(t, c, "GET /one/echo HTTP/1.1\r\nHost: b\r\nupgrade: WebSocket\r\n\r\n")
+	if answer, err := http.ReadResponse(r, nil); err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("the handshake is answered %v, %v", answer, err)
+	}
+	for cut := range len(frame) {
+		write(t, c, string(frame[:cut]))
+		if got, err := b.settled(t.Context()); err != nil || got.one != cut {
+			t.Fatalf("cut at %d: counted %+v before the rest, %v", cut, got, err)
+		}
+		write(t, c, string(frame[cut:]))
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(r, got); err != nil || string(got) != string(want) {
+			t.Fatalf("cut at %d: the echo is %q, %v", cut, got, err)
+		}
+	}
+}

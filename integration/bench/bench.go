@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	target = "/one/bench" // what the load asks for
+	target     = "/one/bench" // what the load asks for
+	echoTarget = "/one/echo"  // where the backend speaks WebSocket
 
 	// warmup fills the proxy's pool of upstream connections, and its caches, before a measurement.
 	warmup = time.Second
@@ -86,8 +87,10 @@ func prepare(ctx context.Context, o options, dir string, progress io.Writer) (*b
 	if b.wrk, b.wrkVersion, err = shop.have(ctx, wrk); err != nil {
 		return nil, err
 	}
-	if _, err := shop.path(ctx, program{name: "pace", source: "pace/pace.c"}); err != nil {
-		return nil, err
+	for _, name := range []string{"pace", "echo"} {
+		if _, err := shop.path(ctx, program{name: name, source: name + "/" + name + ".c"}); err != nil {
+			return nil, err
+		}
 	}
 	for _, s := range o.scenarios {
 		for _, c := range s.contenders {
@@ -194,7 +197,7 @@ func (b *bench) start(e entry) (*proxy, error) {
 	s := site{
 		Listen: listen, One: b.backend.one, Two: b.backend.two,
 		Workers: b.workers, Connections: max(64, 8*b.connections), Clients: b.clients,
-		Unbuffered: b.unbuffered, variant: e.variant,
+		Unbuffered: b.unbuffered, Upgrades: b.upgrades, variant: e.variant,
 		Dir: filepath.Join(b.dir, e.name+".d"), User: workerUser(),
 	}
 	if e.script != "" {

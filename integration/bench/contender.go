@@ -45,6 +45,7 @@ type site struct {
 	Script      string // absolute path; empty: no script
 	Clients     int    // connections that clients may open
 	Unbuffered  bool   // bodies are passed on as they come
+	Upgrades    bool   // clients may ask for another protocol
 	User        string // whom nginx's workers run as; empty: the user that starts it
 	variant
 }

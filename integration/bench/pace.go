@@ -31,17 +31,29 @@ func (b *bench) findPace(ctx context.Context) error {
 // request rarely waits for one.
 func (b *bench) keepPace(ctx context.Context, p *proxy) (measurement, error) {
 	return b.meter(ctx, p, func() (load, error) {
-		text, err := output(ctx, "taskset", "-c", listOf(b.layout.load), filepath.Join(b.dir, "pace"),
-			p.address, target, strconv.Itoa(b.bodyBytes), strconv.FormatFloat(b.pace, 'f', 0, 64),
+		return b.ownLoad(ctx, "pace", p.address, target, strconv.Itoa(b.bodyBytes), strconv.FormatFloat(b.pace, 'f', 0, 64),
 			strconv.Itoa(int(b.duration.Seconds())), strconv.Itoa(4*b.connections))
-		if err != nil {
-			return load{}, fmt.Errorf("pace: %w\n%s", err, text)
-		}
-		return parsePace(text)
 	})
 }
 
-// parsePace reads the line that the program of the folder pace prints.
+// converse sends messages over WebSocket, on each connection the next one when the last one's echo has come.
+func (b *bench) converse(ctx context.Context, p *proxy) (measurement, error) {
+	return b.meter(ctx, p, func() (load, error) {
+		return b.ownLoad(ctx, "echo", p.address, echoTarget, strconv.Itoa(int(b.duration.Seconds())), strconv.Itoa(b.connections))
+	})
+}
+
+// ownLoad runs one of the load generators of this folder.
+func (b *bench) ownLoad(ctx context.Context, name string, arguments ...string) (load, error) {
+	command := append([]string{"-c", listOf(b.layout.load), filepath.Join(b.dir, name)}, arguments...)
+	text, err := output(ctx, "taskset", command...)
+	if err != nil {
+		return load{}, fmt.Errorf("%s: %w\n%s", name, err, text)
+	}
+	return parsePace(text)
+}
+
+// parsePace reads the line that the programs of the folders pace and echo print.
 func parsePace(text string) (load, error) {
 	var l load
 	var took, p50, p99, p999 int64

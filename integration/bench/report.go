@@ -45,11 +45,14 @@ func (b *bench) conditions() string {
 	if b.layout.shared() {
 		cores = fmt.Sprintf("proxy, backend and load share cores %s", listOf(b.layout.proxy))
 	}
-	upload := ""
-	if b.uploadBytes > 0 {
-		upload = fmt.Sprintf("uploads: %d bytes, ", b.uploadBytes)
+	traffic := fmt.Sprintf("answers: %d bytes", b.bodyBytes)
+	switch {
+	case b.upgrades:
+		traffic = "messages and echoes: 120 bytes"
+	case b.uploadBytes > 0:
+		traffic = fmt.Sprintf("uploads: %d bytes, %s", b.uploadBytes, traffic)
 	}
-	return fmt.Sprintf("Connections: %d, %sanswers: %d bytes, workers: %d; %s", b.scenario.connections, upload, b.bodyBytes, b.workers, cores)
+	return fmt.Sprintf("Connections: %d, %s, workers: %d; %s", b.scenario.connections, traffic, b.workers, cores)
 }
 
 // table has one line per contender: medians over the rounds, and its figure as a multiple of each baseline's in

@@ -18,6 +18,7 @@ type scenario struct {
 	unbuffered  bool   // nginx passes bodies on as they come, as the others do
 	clients     int    // connections that a proxy must be ready for
 	fresh       bool   // each request has a connection of its own
+	upgrades    bool   // requests ask for WebSocket
 
 	contenders []contender
 	before     func(*bench, context.Context) error // of each round; nil: nothing
@@ -46,6 +47,7 @@ func scenarios() []scenario {
 		{name: "upload10k", title: "Uploads of 10 kB", uploadBytes: 10 * kilobyte},
 		{name: "upload1m", title: "Uploads of 1 MB (1 us/request is 1 ms per GB)", uploadBytes: megabyte, unbuffered: true},
 		{name: "fresh", title: "A new connection for each request", fresh: true, contenders: withoutFloor(central())},
+		{name: "websocket", title: "Messages of 120 bytes, echoed over WebSocket", upgrades: true, measure: (*bench).converse, view: echoView()},
 		{
 			name: "pace", title: "A fixed rate: half of what the slowest can", contenders: contenders(),
 			before: (*bench).findPace, measure: (*bench).keepPace, view: paceView(),

@@ -40,6 +40,13 @@ func paceView() view {
 	}}
 }
 
+func echoView() view {
+	v := paceView()
+	v.title = "CPU us/message"
+	v.columns[0].title = "messages/s"
+	return v
+}
+
 func idleView() view {
 	return view{title: "KiB/connection", figure: func(m measurement) float64 { return m.perConnection / 1024 }, format: "%.2f", baselines: peers(), columns: []column{
 		{"connections", func(m measurement) float64 { return float64(m.connections) }, whole},

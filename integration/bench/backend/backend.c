@@ -12,6 +12,9 @@
  * Each byte written to its standard input is answered by a line on its standard output with the requests
  * counted so far: "one 120034 two 0". It ends when its standard input closes, hence never outlives its starter.
  *
+ * A request for /one/echo that asks for WebSocket gets it, and from then on each of the client's messages comes back unmasked and
+ * counts as a request. Messages are single frames of MESSAGE bytes, and the key is the sample of RFC 6455, 1.3.
+ *
  * It must cost far less than any proxy, so it looks for nothing but empty lines (pipelined requests and heads cut
  * anywhere are fine) and refuses nothing. A request ends with its EMPTY_LINES-th: 1 is the end of the head; 2 is
  * for requests with bodies that end with an empty line and have no other.
@@ -30,6 +33,7 @@
 #include <unistd.h>
 
 enum { EVENTS = 256, READ_BYTES = 64 * 1024, BATCH_BYTES = 64 * 1024, BACKLOG = 4096 };
+enum { MESSAGE = 120, MASKED = 6 + MESSAGE, PLAIN = 2 + MESSAGE };
 
 /* What an epoll event points at; the first member tells which of the three it is. */
 enum kind { CONTROL, LISTENER, CONNECTION };
@@ -51,11 +55,14 @@ struct connection {
 	unsigned empty_lines;      /* of the request under way */
 	int matched;               /* bytes of "\r\n\r\n" that the input ends with so far */
 	unsigned long long unsent; /* bytes of answers still owed to the client */
+	int tunnel;                /* it speaks WebSocket */
+	size_t held;               /* bytes of frame that have come */
+	unsigned char frame[MASKED];
 };
 
 static int epoll;
 static unsigned empty_lines; /* that a request has */
-static char input[READ_BYTES];
+static char input[READ_BYTES + 1];
 
 static void die(const char *what)
 {
@@ -179,19 +186,59 @@ static int send_owed(struct connection *connection)
 	return 0;
 }
 
+/* Changes to WebSocket when the input, a whole head, asks for that. 1: it did; -1: the client is lost. */
+static int upgrade(struct connection *connection, size_t length)
+{
+	static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+				     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+	const size_t bytes = sizeof answer - 1;
+
+	input[length] = '\0';
+	if (strncmp(input, "GET /one/echo ", 14) != 0 || !strcasestr(input, "\r\nupgrade: websocket\r\n"))
+		return 0;
+	connection->tunnel = 1;
+	return send(connection->fd, answer, bytes, MSG_NOSIGNAL) == (ssize_t)bytes ? 1 : -1;
+}
+
+/* Answers each message that is whole with the same, unmasked. 0, or -1 when the client is lost. */
+static int echo(struct connection *connection, const char *bytes, size_t length)
+{
+	while (length > 0) {
+		size_t take = MASKED - connection->held < length ? MASKED - connection->held : length;
+		memcpy(connection->frame + connection->held, bytes, take);
+		bytes += take;
+		length -= take;
+		if ((connection->held += take) < MASKED)
+			return 0;
+		connection->held = 0;
+		connection->server->requests++;
+		unsigned char answer[PLAIN] = {0x81, MESSAGE};
+		for (int i = 0; i < MESSAGE; i++)
+			answer[2 + i] = connection->frame[6 + i] ^ connection->frame[2 + i % 4];
+		if (send(connection->fd, answer, PLAIN, MSG_NOSIGNAL) != PLAIN)
+			return -1;
+	}
+	return 0;
+}
+
 /* While answers are owed nothing more is read, so a client that does not read holds up only itself. */
 static void serve(struct connection *connection)
 {
 	int was_behind = connection->unsent > 0;
 
 	if (!was_behind) {
-		ssize_t length = read(connection->fd, input, sizeof input);
+		ssize_t length = read(connection->fd, input, READ_BYTES);
 		if (length < 0 && errno == EAGAIN)
 			return;
 		if (length <= 0) {
 			drop(connection);
 			return;
 		}
+		int upgraded = connection->tunnel ? echo(connection, input, (size_t)length) : upgrade(connection, (size_t)length);
+		if (upgraded < 0)
+			drop(connection);
+		if (upgraded < 0 || connection->tunnel)
+			return;
 		unsigned long long requests = count_requests(connection, input, (size_t)length);
 		connection->server->requests += requests;
 		connection->unsent = requests * connection->server->answer_bytes;
