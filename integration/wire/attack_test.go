@@ -201,10 +201,12 @@ func churn(addr string, w, n int) error {
 }
 
 func TestWithoutDescriptorsItWaitsAndServesAgain(t *testing.T) {
-	letGo := make(chan struct{})
+	gate := make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(gate) })
+	defer letGo() // whatever fails: the backend has to end
 	sc := start(t, backend(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/" {
-			<-letGo
+			<-gate
 		}
 		ok(w, r)
 	}), setup{files: 64})
@@ -212,7 +214,7 @@ func TestWithoutDescriptorsItWaitsAndServesAgain(t *testing.T) {
 		io.WriteString(dial(t, sc.addr, i), "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
 	}
 	until(t, "a warning", func() bool { return strings.Contains(sc.log.String(), "can not accept connections") })
-	close(letGo)
+	letGo()
 	until(t, "service", func() bool { return sc.get("/") == nil })
 	if n := strings.Count(sc.log.String(), "can not accept connections"); n > 2 {
 		t.Errorf("it said so %d times", n)

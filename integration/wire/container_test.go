@@ -23,7 +23,8 @@ type container struct {
 }
 
 // contain starts the program in a container with so many MiB of memory, no swap,
-// and the machine's network. It ends with the test, whatever comes of that.
+// and the machine's network. It ends with the test, whatever comes of that, and
+// must not have ended before.
 func contain(t *testing.T, backend, limits string, memory int) *container {
 	t.Helper()
 	sc := &sidecar{t: t, addr: freeAddress(t), status: freeAddress(t)}
@@ -38,6 +39,7 @@ func contain(t *testing.T, backend, limits string, memory int) *container {
 	docker(t, imageOf(t, sc.config(backend, limits)), "import", "--change", `ENTRYPOINT ["/outrider", "run", "-c", "/outrider.yaml"]`, "-", image)
 	docker(t, nil, "run", "--detach", "--name", c.name, "--network", "host", "--ulimit", "nofile=20000:20000",
 		"--memory", fmt.Sprintf("%dm", memory), "--memory-swap", fmt.Sprintf("%dm", memory), image)
+	t.Cleanup(c.expectAlive)
 	sc.pid, _ = strconv.Atoi(c.inspect("{{.State.Pid}}"))
 	until(t, "the container to serve", func() bool { return sc.get("/") == nil })
 	return c
