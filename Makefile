@@ -16,7 +16,7 @@ demo: ## everything in one process, to play with
 	go run ./sidecar demo
 
 test: ## all tests, with the race detector
-	@integration/needs.sh cc docker slowhttptest node
+	@integration/needs.sh cc docker slowhttptest node tsc
 	$(MAKE) race alloc scripts wire
 
 test-unit: ## all tests that need nothing but Go, without the race detector: faster

@@ -9,6 +9,7 @@ package_of() {
 	cc) echo "gcc libc6-dev" ;;
 	docker) echo docker.io ;;
 	node) echo nodejs ;;
+	tsc) echo node-typescript ;;
 	*) echo "$1" ;;
 	esac
 }

@@ -29,7 +29,7 @@ var absent = map[string]string{
 	"Buffer":          "work on strings",
 	"Intl":            "format without it: the machine's locale must not decide routes",
 	"process":         "a script sees nothing of the process",
-	"require":         "modules are not in this version; write one file",
+	"require":         "write import ... from ./file.js",
 	"WebAssembly":     "write JavaScript",
 	"crypto":          "use ctx.hash(text) for a stable split",
 	"performance":     "use ctx.now",

@@ -18,7 +18,7 @@ func (rt *runtime) failure(x any) Decision {
 		return rt.script.fail(Timeout, rt.script.ranPast("route", rt.script.where(reached.Stack())))
 	}
 	message, stack := rt.describe(x)
-	return rt.script.fail(Exception, fmt.Errorf("%s%s: %s", rt.script.source.name, rt.script.where(stack), message))
+	return rt.script.fail(Exception, fmt.Errorf("%s: %s", rt.script.where(stack), message))
 }
 
 // describe renders what a script threw, as "TypeError: ...", and where.
@@ -93,13 +93,8 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// where renders ":line:column" of the innermost frame that is the script's.
-func (s *Script) where(stack []goja.StackFrame) string {
-	if at := s.source.find(stack); at.line > 0 {
-		return at.String()
-	}
-	return ""
-}
+// where names the place of the innermost frame that is the author's, or the script.
+func (s *Script) where(stack []goja.StackFrame) string { return s.source.place(s.source.find(stack)) }
 
 // find is the place of the innermost frame that is in the source.
 func (s *source) find(stack []goja.StackFrame) position {
@@ -120,10 +115,5 @@ func (rt *runtime) loadError(x any) error {
 	if _, ok := x.(*goja.InterruptedError); ok {
 		message = fmt.Sprintf("the top level of the script ran past its deadline of %v", rt.script.options.Timeout)
 	}
-	for i := range stack {
-		if stack[i].SrcName() == rt.script.source.name {
-			return rt.script.source.fault(rt.script.source.position(stack[i].Position()), message)
-		}
-	}
-	return rt.script.source.fault(position{}, message)
+	return rt.script.source.fault(rt.script.source.find(stack), message)
 }

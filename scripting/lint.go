@@ -1,12 +1,9 @@
 package scripting
 
 import (
-	"fmt"
 	"math/big"
 	"reflect"
-	"strings"
 
-	"github.com/dop251/goja"
 	"github.com/dop251/goja/ast"
 	"github.com/dop251/goja/file"
 )
@@ -15,6 +12,13 @@ import (
 type findings struct {
 	route    position  // where route is declared; none if it comes about in another way
 	literals []literal // the cluster names that it returns literally
+	warnings []warning
+}
+
+// A warning is something that runs, but may not do what its author thinks.
+type warning struct {
+	at      position
+	message string
 }
 
 type literal struct {
@@ -24,11 +28,17 @@ type literal struct {
 
 // lint refuses what parses but may not run: BigInt literals, an async or
 // generator route.
-func (s *source) lint(tree *ast.Program) (*findings, error) {
+func (s *source) lint(tree *ast.Program, backtracking bool) (*findings, error) {
 	if at, found := findBigInt(reflect.ValueOf(tree.Body)); found {
 		return nil, s.faultAt(int(at)-1, "SyntaxError: BigInt is not available in a routing script")
 	}
-	route, declared := findRouteLiteral(tree)
+	if err := s.lintRegexps(tree, backtracking); err != nil {
+		return nil, err
+	}
+	route, declared := findRouteLiteral(tree.Body)
+	if body, ok := moduleOf(tree); declared == 0 && ok {
+		route, declared = exportedRoute(body)
+	}
 	if function, ok := route.(*ast.FunctionLiteral); ok && function.Generator {
 		return nil, s.faultAt(int(function.Idx0())-1, "route may not be a generator: write `function route(req, ctx)`")
 	}
@@ -40,33 +50,39 @@ func (s *source) lint(tree *ast.Program) (*findings, error) {
 		found.route = s.at(declared)
 	}
 	s.collectLiterals(bodyOf(route), &found.literals)
+	found.warnings = s.warn(tree, route)
 	return found, nil
 }
 
 // findRouteLiteral is what the top level declares as route, and where.
-func findRouteLiteral(tree *ast.Program) (route ast.Expression, at file.Idx) {
-	for _, statement := range tree.Body {
+func findRouteLiteral(body []ast.Statement) (route ast.Expression, at file.Idx) {
+	return findDeclared(body, "route")
+}
+
+// findDeclared is what a list of statements declares by a name, and where.
+func findDeclared(body []ast.Statement, name string) (value ast.Expression, at file.Idx) {
+	for _, statement := range body {
 		switch statement := statement.(type) {
 		case *ast.FunctionDeclaration:
-			if name := statement.Function.Name; name != nil && name.Name == "route" {
-				return statement.Function, name.Idx
+			if id := statement.Function.Name; id != nil && id.Name.String() == name {
+				return statement.Function, id.Idx
 			}
 		case *ast.VariableStatement:
-			route, at = findRouteBinding(statement.List)
+			value, at = findBinding(statement.List, name)
 		case *ast.LexicalDeclaration:
-			route, at = findRouteBinding(statement.List)
+			value, at = findBinding(statement.List, name)
 		}
 		if at > 0 {
-			return route, at
+			return value, at
 		}
 	}
 	return nil, 0
 }
 
-func findRouteBinding(bindings []*ast.Binding) (route ast.Expression, at file.Idx) {
+func findBinding(bindings []*ast.Binding, name string) (value ast.Expression, at file.Idx) {
 	for _, binding := range bindings {
-		if name, ok := binding.Target.(*ast.Identifier); ok && name.Name == "route" {
-			return binding.Initializer, name.Idx
+		if id, ok := binding.Target.(*ast.Identifier); ok && id.Name.String() == name {
+			return binding.Initializer, id.Idx
 		}
 	}
 	return nil, 0
@@ -181,30 +197,7 @@ func walk(v reflect.Value, visit func(node any) bool) {
 func (s *Script) warnOfUnknownLiterals(literals []literal) {
 	for _, l := range literals {
 		if _, _, ok := s.options.Clusters.Health(l.name); !ok {
-			s.log.Warnf("%s%s: route returns %q, which is no cluster%s", s.source.name, l.at, l.name, didYouMean(l.name, s.options.Clusters.Names()))
+			s.log.Warnf("%s: route returns %q, which is no cluster%s", l.at, l.name, didYouMean(l.name, s.options.Clusters.Names()))
 		}
 	}
-}
-
-// findRoute is the script's route function in a runtime whose top level has run.
-func (s *Script) findRoute(rt *runtime) (func(goja.FunctionCall) goja.Value, error) {
-	value := rt.js.Get("route")
-	if value == nil || goja.IsUndefined(value) {
-		return nil, s.source.fault(position{}, "the script defines no route: write `function route(req, ctx) { ... }`"+didYouMean("route", rt.js.GlobalObject().Keys()))
-	}
-	at := s.routeAt
-	object, ok := value.(*goja.Object)
-	if ok {
-		if tag := object.GetSymbol(goja.SymToStringTag); tag != nil && strings.HasSuffix(tag.String(), "Function") {
-			return nil, s.source.fault(at, fmt.Sprintf("route may not be async or a generator (it is of the kind %s)", tag))
-		}
-	}
-	if !ok || object.ClassName() != "Function" {
-		return nil, s.source.fault(at, fmt.Sprintf("route is %s, not a function: write `function route(req, ctx) { ... }`", kindOf(value)))
-	}
-	function, ok := object.Export().(func(goja.FunctionCall) goja.Value)
-	if !ok {
-		return nil, s.source.fault(at, "route must be a plain function, not a proxy or a class")
-	}
-	return function, nil
 }

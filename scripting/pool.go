@@ -83,7 +83,9 @@ func (s *Script) release(rt *runtime) bool {
 		s.discard(rt)
 		return false
 	}
-	s.pool.near.Put(rt)
+	if rt.slot < s.pool.workers { // a spare is to fall idle
+		s.pool.near.Put(rt)
+	}
 	s.pool.wake()
 	return true
 }

@@ -56,6 +56,7 @@ type Options struct {
 	Data           []byte             // JSON, seen as ctx.data; nil: none
 	DataName       string             // of its file, for messages
 	Env            map[string]string  // seen as ctx.env
+	Backtracking   bool               // regular expressions may need it
 
 	// OnCall is told of each call what it read and what came of it, on the
 	// goroutine of Route. The reading is valid until it returns. Optional.
@@ -64,10 +65,13 @@ type Options struct {
 
 const defaultTimeout = 100 * time.Millisecond
 
-// A Source is a script's text. Name is used in messages: "route.js".
+// A Source is a script's text. Name is used in messages: "route.js". Where Code was
+// made of other files, Map leads back to them: a source map, revision 3
+// (https://tc39.es/ecma426/), with their contents.
 type Source struct {
 	Name string
 	Code []byte
+	Map  []byte
 }
 
 // A Script is a loaded script, ready to route. Its methods are safe for concurrent use.
@@ -109,7 +113,7 @@ func Load(src Source, opts Options) (*Script, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, findings, err := code.compile()
+	program, findings, err := code.compile(opts.Backtracking)
 	if err != nil {
 		return nil, err
 	}
@@ -134,6 +138,9 @@ func Load(src Source, opts Options) (*Script, error) {
 		return nil, err
 	}
 	s.warnOfUnknownLiterals(findings.literals)
+	for _, w := range findings.warnings {
+		s.log.Warnf("%s: %s", s.source.place(w.at), w.message)
+	}
 	return s, nil
 }
 
@@ -195,7 +202,10 @@ func (s *Script) route(r Request, m Moment, once bool) Decision {
 }
 
 func (s *Script) ranPast(what, where string) error {
-	return fmt.Errorf("%s%s: %s ran past its deadline of %v", s.source.name, where, what, s.options.Timeout)
+	if where == "" {
+		where = s.source.name
+	}
+	return fmt.Errorf("%s: %s ran past its deadline of %v", where, what, s.options.Timeout)
 }
 
 // fail applies on_error.

@@ -58,7 +58,10 @@ func window(line []rune, column int) ([]rune, int) {
 }
 
 // A source is a script's text, checked.
-type source struct{ name, text string }
+type source struct {
+	name, text string
+	origin     *origin // of text; nil: it is as its author wrote it
+}
 
 // newSource checks what must hold before the parser may see the text: its
 // recursion has no limit, and a Go stack overflow ends the process.
@@ -66,19 +69,48 @@ func newSource(src Source) (*source, error) {
 	if src.Name == "" {
 		src.Name = "script"
 	}
-	s := &source{name: src.Name}
-	if len(src.Code) > MaxSource {
-		return nil, s.fault(position{}, fmt.Sprintf("the script has %d bytes, the most is %d", len(src.Code), MaxSource))
+	code, err := CheckText(src.Name, src.Code)
+	if err != nil {
+		return nil, err
 	}
-	code := bytes.TrimPrefix(src.Code, []byte("\uFEFF"))
+	s := &source{name: src.Name, text: code}
+	if src.Map != nil {
+		if s.origin, err = newOrigin(src.Map); err != nil {
+			return nil, s.fault(position{}, "the source map of the script cannot be read: "+err.Error())
+		}
+	}
+	return s, nil
+}
+
+// CheckText checks what must hold before any parser may see a file's text, and
+// returns it without its byte order mark. A fault is a [*LoadError].
+func CheckText(name string, text []byte) (string, error) {
+	s := &source{name: name}
+	if len(text) > MaxSource {
+		return "", s.fault(position{}, fmt.Sprintf("the script has %d bytes, the most is %d", len(text), MaxSource))
+	}
+	code := bytes.TrimPrefix(text, []byte("\uFEFF"))
 	if at := invalidUTF8(code); at >= 0 {
-		return nil, s.fault(position{}, fmt.Sprintf("the script is not UTF-8 text: invalid byte 0x%02x at offset %d", code[at], at+len(src.Code)-len(code)))
+		return "", s.fault(position{}, fmt.Sprintf("the script is not UTF-8 text: invalid byte 0x%02x at offset %d", code[at], at+len(text)-len(code)))
 	}
 	s.text = string(code)
 	if at, deep := tooDeep(s.text); deep {
-		return nil, s.faultAt(at, "SyntaxError: the code is nested too deeply here")
+		return "", s.faultAt(at, "SyntaxError: the code is nested too deeply here")
 	}
-	return s, nil
+	return s.text, nil
+}
+
+// Parses is nil when code is a script as the engine takes it, without modules and
+// newer syntax. Else it is a [*LoadError].
+func Parses(name string, code []byte) error {
+	s, err := newSource(Source{Name: name, Code: code})
+	if err != nil {
+		return err
+	}
+	if _, err := parser.ParseFile(nil, s.name, s.text, 0, parser.WithDisableSourceMaps); err != nil {
+		return s.parseFault(err)
+	}
+	return nil
 }
 
 func invalidUTF8(b []byte) int {
@@ -94,12 +126,12 @@ func invalidUTF8(b []byte) int {
 
 // compile parses, looks over and compiles the source, in strict mode as a module
 // would be. The program holds no state of a runtime.
-func (s *source) compile() (*goja.Program, *findings, error) {
+func (s *source) compile(backtracking bool) (*goja.Program, *findings, error) {
 	tree, err := s.parse()
 	if err != nil {
 		return nil, nil, err
 	}
-	found, err := s.lint(tree)
+	found, err := s.lint(tree, backtracking)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -149,39 +181,45 @@ func (s *source) parseFault(err error) error {
 	if !ok || len(list) == 0 {
 		return s.fault(position{}, "SyntaxError: "+err.Error())
 	}
-	at := s.position(list[0].Position)
-	message := strings.TrimPrefix(list[0].Message, "SyntaxError: ")
-	if rest := s.from(list[0].Position); strings.HasPrefix(rest, "export") || strings.HasPrefix(rest, "import") {
-		message = "ES modules are not in this version: write a plain `function route(req, ctx)` without export or import"
-	}
-	return s.fault(at, "SyntaxError: "+message)
+	return s.fault(s.position(list[0].Position), "SyntaxError: "+strings.TrimPrefix(list[0].Message, "SyntaxError: "))
 }
 
-// A position is a place in a source; line and column count from 1, the column in
-// characters. The zero value is no place.
-type position struct{ line, column int }
+// A position is a place in the author's own files; line and column count from 1,
+// the column in characters. The zero value is no place.
+type position struct {
+	file         string
+	line, column int
+}
 
-func (p position) String() string { return fmt.Sprintf(":%d:%d", p.line, p.column) }
+func (p position) String() string { return fmt.Sprintf("%s:%d:%d", p.file, p.line, p.column) }
 
-// position converts the engine's position, whose column counts bytes.
+// place names where something is, or the script where that is not known.
+func (s *source) place(at position) string {
+	if at.line > 0 {
+		return at.String()
+	}
+	return s.name
+}
+
+// position converts the engine's position, whose column counts bytes, and leads it
+// back to where that came from. What no author wrote has no place.
 func (s *source) position(at file.Position) position {
 	if at.Line <= 0 {
 		return position{}
 	}
 	line := s.line(at.Line)
-	return position{at.Line, utf8.RuneCountInString(line[:min(max(at.Column-1, 0), len(line))]) + 1}
+	bytes := min(max(at.Column-1, 0), len(line))
+	if s.origin != nil {
+		return s.origin.position(at.Line, utf16Length(line[:bytes]))
+	}
+	return position{s.name, at.Line, utf8.RuneCountInString(line[:bytes]) + 1}
 }
 
-// from is the rest of the line at the engine's position.
-func (s *source) from(at file.Position) string {
-	line := s.line(at.Line)
-	return line[min(max(at.Column-1, 0), len(line)):]
-}
+func (s *source) line(number int) string { return lineOf(s.text, number) }
 
-// line is the text of one line, counted from 1 as the engine counts: \r\n, \n, \r,
+// lineOf is one line of a text, counted from 1 as the engine counts: \r\n, \n, \r,
 // U+2028 and U+2029 end one.
-func (s *source) line(number int) string {
-	text := s.text
+func lineOf(text string, number int) string {
 	for ; ; number-- {
 		end := strings.IndexAny(text, "\r\n\u2028\u2029")
 		if end < 0 {
@@ -200,7 +238,13 @@ func (s *source) line(number int) string {
 
 func (s *source) fault(at position, message string) *LoadError {
 	e := &LoadError{File: s.name, Line: at.line, Column: at.column, Message: message}
-	if at.line > 0 {
+	if at.line == 0 {
+		return e
+	}
+	e.File = at.file
+	if s.origin != nil {
+		e.Text = s.origin.line(at)
+	} else {
 		e.Text = s.line(at.line)
 	}
 	return e

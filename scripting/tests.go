@@ -248,8 +248,8 @@ func (w *workshop) thrown(x any) (*TestFailure, position) {
 			}
 		}
 	}
-	if where := w.script.where(stack); where != "" {
-		message = w.script.source.name + where + ": " + message
+	if at := w.script.source.find(stack); at.line > 0 {
+		message = at.String() + ": " + message
 	}
 	return &TestFailure{Expected: "no exception", Got: message}, at
 }

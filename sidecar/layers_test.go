@@ -20,8 +20,9 @@ func allowed() map[string][]string {
 		"outrider/sidecar/app": {"outrider/sidecar/admin", "outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/config",
 			"outrider/sidecar/health", "outrider/sidecar/proxy", "outrider/sidecar/stream", "outrider/sidecar/telemetry", "outrider/sidecar/warning",
 			"outrider/sidecar/rollout", "outrider/scripting", "outrider/scripting/cases"},
-		"outrider/sidecar/rollout":  {"outrider/scripting", "outrider/scripting/cases", "outrider/scripting/record"}, // a version has to meet its cases
+		"outrider/sidecar/rollout":  {"outrider/scripting", "outrider/scripting/bundle", "outrider/scripting/cases", "outrider/scripting/record"}, // a version has to meet its cases
 		"outrider/scripting/record": {"outrider/scripting"},
+		"outrider/scripting/bundle": {"outrider/scripting", "github.com/evanw/esbuild"},
 		"outrider/sidecar/demo":     {"outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/proxy"},
 		"outrider/sidecar/proxy": {"outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/http1", "outrider/sidecar/stream",
 			"outrider/sidecar/warning"},
@@ -49,7 +50,7 @@ func allowed() map[string][]string {
 // confined are the libraries that only the packages above may import which name
 // them.
 func confined() []string {
-	return []string{"github.com/dop251/goja", "github.com/hashicorp/memberlist", "github.com/prometheus/client_golang"}
+	return []string{"github.com/dop251/goja", "github.com/hashicorp/memberlist", "github.com/prometheus/client_golang", "github.com/evanw/esbuild"}
 }
 
 type listed struct {

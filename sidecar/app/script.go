@@ -47,7 +47,7 @@ func (a *App) newScript(c *config.Config) (*scriptRouter, error) {
 
 func scriptSettings(c *config.Config) rollout.Settings {
 	return rollout.Settings{
-		File: c.Script.File, Data: c.Script.Data, Env: c.Script.EnvValues, Tests: c.Script.Tests, Clusters: clustersOf(c),
+		File: c.Script.File, Imports: c.Script.Allow.Imports, Backtracking: c.Script.Allow.Backtracking, Data: c.Script.Data, Env: c.Script.EnvValues, Tests: c.Script.Tests, Clusters: clustersOf(c),
 		Timeout: c.Script.Timeout, OnError: c.Script.OnError, DefaultCluster: c.DefaultCluster,
 		Probation: rollout.Probation(c.Script.Rollback), MaxMoved: c.Script.MaxMoved,
 	}

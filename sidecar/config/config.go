@@ -79,9 +79,16 @@ type Script struct {
 	Env       []string          // names of variables
 	EnvValues map[string]string // of those of Env that are set; nil where Env is
 
+	Allow    Allow
 	Rollback Rollback
 	MaxMoved float64 // share of the recorded requests that a new version may move, 0 to 1
 	Record   int     // decisions that are kept
+}
+
+// Allow is what a script may do that is refused otherwise.
+type Allow struct {
+	Imports      []string // directories, as they can be opened
+	Backtracking bool     // in regular expressions
 }
 
 // Rollback says when a new version of the script is taken back.

@@ -65,8 +65,8 @@ limits: { head: 64KB, head_timeout: 10, clusters: 1 }
 
 func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
 	later := map[string]string{
-		"gossip":        "{}",
-		"script.shadow": "{}", "script.allow": "{}",
+		"gossip":                       "{}",
+		"script.shadow":                "{}",
 		"clusters.one.tls.client_cert": "x", "clusters.one.tls.client_key": "x",
 		"admin.edit": "true", "admin.pprof": "true",
 	}
@@ -179,8 +179,8 @@ func TestCrossReferencesAreChecked(t *testing.T) {
 			`outrider.yaml:4:10: admin.listen: :6189 can be reached from other hosts; write admin.token_file, or listen on 127.0.0.1`},
 		{"reserved name", "clusters: { fail: { backends: [\"a:1\"] } }\n",
 			`outrider.yaml:1:13: clusters.fail: a cluster cannot be called "fail", which is a word of script.on_error`},
-		{"TypeScript", clusterOne("script: { file: x.ts }\n"),
-			`outrider.yaml:4:17: script.file: "x.ts": TypeScript is not in this version; write the script in JavaScript`},
+		{"TypeScript", clusterOne("script: { file: x.tsx }\n"),
+			`outrider.yaml:4:17: script.file: "x.tsx": a script decides where requests go, and has no elements: name it .ts or .js`},
 		{"script in short", clusterOne("script: x.js\n"),
 			`outrider.yaml:4:9: script: wants a section, not a single value; write script: { file: scripts/route.js }`},
 	} {

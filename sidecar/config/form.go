@@ -57,8 +57,8 @@ func checkApp(s string) error {
 
 func checkScriptName(s string) error {
 	switch ext := path.Ext(s); ext {
-	case ".ts", ".tsx", ".mts", ".cts":
-		return fmt.Errorf("%q: TypeScript is not in this version; write the script in JavaScript", s)
+	case ".tsx", ".jsx":
+		return fmt.Errorf("%q: a script decides where requests go, and has no elements: name it .ts or .js", s)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func root(c *Config) section {
 func script(s *Script) section {
 	return section{short: "; write script: { file: scripts/route.js }", keys: []key{
 		{name: "file", value: text(&s.File, "path", "a path such as scripts/route.js", "", checkScriptName),
-			doc: "The JavaScript file that defines route(req). Empty: the built-in rule, /one/ to `one` and everything else to `two`."},
+			doc: "The JavaScript or TypeScript file that defines route(req); it may import others. Empty: the built-in rule, /one/ to `one` and everything else to `two`."},
 		{name: "timeout", value: duration(&s.Timeout, time.Millisecond, 10*time.Second), def: "100ms",
 			doc: "How long one call may take; then on_error decides."},
 		{name: "on_error", value: text(&s.OnError, "fail or a cluster", "fail or a cluster's name", clusterPattern, checkClusterName),
@@ -55,7 +55,16 @@ func script(s *Script) section {
 		{name: "shadow", later: true},
 		{name: "record", value: number(&s.Record, 0, 1_000_000), def: "1000",
 			doc: "How many of the last decisions are kept, with what the script read for them, to explain them, and to tell what a new version changes. 0 keeps none."},
-		{name: "allow", later: true},
+		{name: "allow", value: allow(&s.Allow), doc: "What a script may do that is refused otherwise."},
+	}}
+}
+
+func allow(a *Allow) section {
+	return section{keys: []key{
+		{name: "imports", value: paths(&a.Imports, "a path such as ../lib"),
+			doc: "Directories outside the script's own from which it may import."},
+		{name: "backtracking", value: yesNo(&a.Backtracking), def: "false",
+			doc: "Regular expressions that need backtracking: lookaround, back-references. A hostile request can make them slow."},
 	}}
 }
 

@@ -295,6 +295,9 @@ func (u *rules) data(s *Script) {
 			u.r.fault("script.data", "%v", err)
 		}
 	}
+	for i, dir := range s.Allow.Imports {
+		s.Allow.Imports[i] = u.r.locate("script.allow.imports", dir, u.found)
+	}
 	for _, name := range s.Env {
 		value, ok := u.lookup(name)
 		switch {

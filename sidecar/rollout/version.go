@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"outrider/scripting"
+	"outrider/scripting/bundle"
 	"outrider/scripting/cases"
 )
 
@@ -31,8 +33,9 @@ type version struct {
 
 // A snapshot is what a version is made of.
 type snapshot struct {
-	Name  string    `json:"name"` // of the script's file
-	Code  []byte    `json:"code"`
+	Name  string    `json:"name"`          // of the script's file
+	Code  []byte    `json:"code"`          // in one piece
+	Map   []byte    `json:"map,omitempty"` // leads back to the files; see scripting.Source
 	Data  []byte    `json:"data,omitempty"`
 	Tests [][]byte  `json:"tests,omitempty"`
 	Kept  time.Time `json:"kept"`
@@ -95,9 +98,7 @@ func (s *version) isStuck() bool { return s.script.Stuck() > maxStuck }
 
 // build makes a version of what the files hold now. The caller holds changing.
 func (v *Versions) build(s Settings) (*version, error) {
-	v.files = s.files()
-	v.seen = lookAt(v.files)
-	from, err := read(s)
+	from, err := v.read(s)
 	if err != nil {
 		return nil, err
 	}
@@ -112,26 +113,45 @@ func (v *Versions) build(s Settings) (*version, error) {
 	return next, nil
 }
 
-// read is what the files hold now.
-func read(s Settings) (snapshot, error) {
-	code, err := os.ReadFile(s.File)
-	if err != nil {
-		return snapshot{}, fmt.Errorf("script.file: %w", err)
+// read is what the files hold now. What they held a moment before is noted as seen,
+// so that a change meanwhile is one.
+func (v *Versions) read(s Settings) (from snapshot, err error) {
+	for range 3 {
+		v.seen = lookAt(v.files)
+		var files []string
+		if from, files, err = read(s); slices.Equal(files, v.files) {
+			break
+		}
+		v.files = files // which have not been looked at before
 	}
-	from := snapshot{Name: filepath.Base(s.File), Code: code}
+	return from, err
+}
+
+// read is what the files hold now, and which files those are; these are told even
+// where they hold nothing of use.
+func read(s Settings) (from snapshot, files []string, err error) {
+	b, err := bundle.Build(s.File, bundle.Options{Imports: s.Imports})
+	files = append(b.Files, s.files()...)
+	if err != nil {
+		if _, ofScript := errors.AsType[*scripting.LoadError](err); !ofScript {
+			err = fmt.Errorf("script.file: %w", err)
+		}
+		return from, files, err
+	}
+	from = snapshot{Name: b.Source.Name, Code: b.Source.Code, Map: b.Source.Map}
 	if s.Data != "" {
 		if from.Data, err = os.ReadFile(s.Data); err != nil {
-			return snapshot{}, fmt.Errorf("script.data: %w", err)
+			return from, files, fmt.Errorf("script.data: %w", err)
 		}
 	}
 	for _, file := range s.Tests {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			return snapshot{}, fmt.Errorf("script.tests: %w", err)
+			return from, files, fmt.Errorf("script.tests: %w", err)
 		}
 		from.Tests = append(from.Tests, text)
 	}
-	return from, nil
+	return from, files, nil
 }
 
 func (v *Versions) load(s Settings, from snapshot) (*version, error) {
@@ -155,13 +175,13 @@ func (v *Versions) load(s Settings, from snapshot) (*version, error) {
 func (s Settings) scripting(from snapshot) scripting.Options {
 	return scripting.Options{
 		Timeout: s.Timeout, OnError: s.OnError, DefaultCluster: s.DefaultCluster,
-		Version: from.hash(), Data: from.Data, DataName: filepath.Base(s.Data), Env: s.Env,
+		Version: from.hash(), Data: from.Data, DataName: filepath.Base(s.Data), Env: s.Env, Backtracking: s.Backtracking,
 	}
 }
 
-// files are those that are given by name.
+// files are those that are given by name, beside the script's own.
 func (s Settings) files() []string {
-	files := append([]string{s.File}, s.Tests...)
+	files := slices.Clone(s.Tests)
 	if s.Data != "" {
 		files = append(files, s.Data)
 	}
@@ -169,7 +189,7 @@ func (s Settings) files() []string {
 }
 
 func (from snapshot) source() scripting.Source {
-	return scripting.Source{Name: from.Name, Code: from.Code}
+	return scripting.Source{Name: from.Name, Code: from.Code, Map: from.Map}
 }
 
 func (from snapshot) hash() string {
@@ -184,7 +204,7 @@ func (from snapshot) subject(s Settings) cases.Subject {
 // beside a sidecar: with the settings that it would run with, and the version that
 // it would be.
 func Subject(s Settings) (cases.Subject, error) {
-	from, err := read(s)
+	from, _, err := read(s)
 	return from.subject(s), err
 }
 

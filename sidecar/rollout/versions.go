@@ -33,6 +33,8 @@ type Options struct {
 // version: it runs with those that it was built with.
 type Settings struct {
 	File           string            // path of the script
+	Imports        []string          // directories outside its own that it may import from
+	Backtracking   bool              // its regular expressions may need it
 	Data           string            // path of the JSON that it sees as ctx.data; "" = none
 	Env            map[string]string // what it sees as ctx.env
 	Tests          []string          // paths of cases that a version must meet

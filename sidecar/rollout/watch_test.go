@@ -93,3 +93,18 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func TestAnImportedFileIsWatchedToo(t *testing.T) {
+	dir := t.TempDir()
+	lib := filepath.Join(dir, "lib.ts")
+	must(t, os.WriteFile(filepath.Join(dir, "route.ts"), []byte("import { cluster } from './lib';\nexport default (): string => cluster;"), 0o600))
+	must(t, os.WriteFile(lib, []byte("export const cluster: string = 'one';"), 0o600))
+	s := open(t, "", func(with *setup) { with.settings.File = filepath.Join(dir, "route.ts") }).watched()
+	s.awaitDecision("one")
+	must(t, os.WriteFile(lib, []byte("export const cluster: = 'two';"), 0o600))
+	s.await("the fault names the imported file", func() bool { return s.log.count("stays: lib.ts:1:23: SyntaxError") == 1 })
+	must(t, os.Remove(lib))
+	s.await("a missing file is told", func() bool { return s.log.count(`stays: route.ts:1:25: there is no "./lib" to import`) == 1 })
+	must(t, os.WriteFile(lib, []byte("export const cluster: string = 'two';"), 0o600))
+	s.awaitDecision("two")
+}

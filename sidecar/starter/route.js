@@ -1,12 +1,9 @@
-/// <reference path="./outrider.d.ts" />
-
 /**
- * The name of the cluster that a request goes to. A saved change is active
- * within a second; one that does not load is refused, and the log says where.
- * README.md beside this file tells all that a script may do.
- *
- * @type {Outrider.Route}
+ * Names the cluster that a request goes to. A saved change is active within a
+ * second; one that does not load, or does not meet route.test.yaml, is refused,
+ * and the log says where. README.md beside this file tells all that a script may
+ * do; rename this one to route.ts, in outrider.yaml too, to write TypeScript.
  */
-function route(req, ctx) {
+export default defineRoute((req, ctx) => {
   return req.path.startsWith('/one/') ? 'one' : 'two';
-}
+});
