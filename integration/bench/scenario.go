@@ -46,7 +46,6 @@ func scenarios() []scenario {
 		{name: "body1m", title: "Answers of 1 MB (1 us/request is 1 ms per GB)", bodyBytes: megabyte, unbuffered: true},
 		{name: "upload10k", title: "Uploads of 10 kB", uploadBytes: 10 * kilobyte},
 		{name: "upload1m", title: "Uploads of 1 MB (1 us/request is 1 ms per GB)", uploadBytes: megabyte, unbuffered: true},
-		{name: "fresh", title: "A new connection for each request", fresh: true, contenders: withoutFloor(central())},
 		{name: "websocket", title: "Messages of 120 bytes, echoed over WebSocket", upgrades: true, measure: (*bench).converse, view: echoView()},
 		{
 			name: "pace", title: "A fixed rate: half of what the slowest can", contenders: contenders(),
@@ -57,6 +56,8 @@ func scenarios() []scenario {
 			clients: idleConnections + spareDescriptors, measure: (*bench).crowd, view: idleView(),
 		},
 		{name: "features", title: "What each feature costs", contenders: variants(), view: featureView()},
+		// The last: it fills the kernel's table of connections, where there is one, for two minutes.
+		{name: "fresh", title: "A new connection for each request", fresh: true, contenders: withoutFloor(central())},
 	}
 	for i := range all {
 		all[i].fill()

@@ -22,11 +22,7 @@ func (x *exchange) appendRequestHead(dst []byte) []byte {
 	dst = x.appendKept(dst, &x.req.Head, x.head, edits, x.dropsRequestField)
 	dst = x.appendForwarded(dst)
 	dst = x.appendMaxForwards(dst)
-	dst = append(dst, "Via: 1."...)
-	dst = strconv.AppendInt(dst, int64(x.req.Minor), 10)
-	dst = append(dst, ' ')
-	dst = append(dst, x.server.options.Name...)
-	dst = append(dst, "\r\n"...)
+	dst = x.appendVia(dst)
 	if !edited(edits, "X-Request-Id") {
 		dst = append(dst, "X-Request-Id: "...)
 		dst = append(dst, x.requestID()...)
@@ -35,6 +31,15 @@ func (x *exchange) appendRequestHead(dst []byte) []byte {
 	dst = appendEdits(dst, edits)
 	dst = http1.AppendFraming(dst, x.req.Body())
 	return append(x.appendRequestConnection(dst), "\r\n"...)
+}
+
+// appendVia appends who has passed the request on (RFC 9110, 7.6.3).
+func (x *exchange) appendVia(dst []byte) []byte {
+	dst = append(dst, "Via: 1."...)
+	dst = strconv.AppendInt(dst, int64(x.req.Minor), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, x.server.options.Name...)
+	return append(dst, "\r\n"...)
 }
 
 // appendTarget appends path and query: the client's, or the router's in their

@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"testing"
+	"time"
 
 	"outrider/sidecar/cluster"
 	"outrider/sidecar/http1"
+	"outrider/sidecar/stream"
 )
 
 // BenchmarkForwarded is what the X-Forwarded fields of a plain client cost.
@@ -24,6 +26,48 @@ func BenchmarkUpstreamHead(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		dst = x.appendRequestHead(dst[:0])
+	}
+}
+
+// BenchmarkVia is the field, and the look whether the request has been here before.
+func BenchmarkVia(b *testing.B) {
+	x := readExchange(b, "GET /one/two?x=1 HTTP/1.1\r\nHost: 127.0.0.1:6188\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\r\n")
+	var dst []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		if x.req.Via(x.head, x.server.options.Name) {
+			b.Fatal("a loop")
+		}
+		dst = x.appendVia(dst[:0])
+	}
+}
+
+// BenchmarkSummary is what is measured of an exchange for its log line and the counters: six looks at the clock.
+func BenchmarkSummary(b *testing.B) {
+	x := readExchange(b, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	x.server.options.Steps, x.server.born = true, time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		x.started = x.server.clock()
+		for p := Routing; p <= Answering; p++ {
+			x.reach(p)
+		}
+		x.summarise()
+	}
+}
+
+// BenchmarkLimits is what the time limits of an exchange cost: each is a number in a connection.
+func BenchmarkLimits(b *testing.B) {
+	x := readExchange(b, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	x.policy = &cluster.Policy{Response: time.Second, StreamIdle: time.Second}
+	var client, backend stream.Conn
+	b.ReportAllocs()
+	for b.Loop() {
+		backend.SetReadLimit(x.within(x.policy.Response))
+		backend.SetWriteLimit(x.within(x.policy.StreamIdle))
+		backend.SetReadLimit(x.policy.StreamIdle)
+		client.SetWriteLimit(x.policy.StreamIdle)
+		client.SetReadLimit(x.policy.StreamIdle)
 	}
 }
 
