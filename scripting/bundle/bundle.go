@@ -110,8 +110,9 @@ type build struct {
 	dirs        []string // from which files may be read
 	files       []string
 	source      scripting.Source
-	mu          sync.Mutex // guards files and broken: esbuild reads many files at once
+	mu          sync.Mutex // guards what follows, and files: esbuild reads many files at once
 	broken      error      // a file that can not be used
+	packages    []string   // paths of package.json that have been looked at, or for
 }
 
 func (b *build) bundle() Bundle {

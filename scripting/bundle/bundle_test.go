@@ -132,7 +132,7 @@ func TestModulesTypeScriptJSONAndPackagesAreBundled(t *testing.T) {
 		rest, _ := filepath.Rel(filepath.Dir(entry), f)
 		names = append(names, rest)
 	}
-	if want := []string{"lib/pick.ts", "node_modules/tiny/main.js", "old.cjs", "route.ts", "table.json"}; !slices.Equal(names, want) {
+	if want := []string{"lib/pick.ts", "node_modules/tiny/main.js", "node_modules/tiny/package.json", "old.cjs", "route.ts", "table.json"}; !slices.Equal(names, want) {
 		t.Errorf("it was made of %v, want %v", names, want)
 	}
 }
@@ -181,6 +181,7 @@ func TestFaultsNameTheAuthorsOwnFile(t *testing.T) {
 		{[][2]string{{"route.js", "const r = new RegExp('(a)\\\\1');\nfunction route() { return 'one'; }"}}, "route.js:1:22: this regular expression needs backtracking (a back-reference)"},
 		{[][2]string{{"route.ts", useLib}, lib("export const f = () => 1n;")}, "BigInt is not available"},
 		{[][2]string{{"route.ts", "throw new Error('at the top');\nexport default () => 'one';"}}, "route.ts:1:7: Error: at the top"},
+		{[][2]string{{"route.ts", useLib}, lib("boom();\nexport const f = 1;")}, "lib/lib.ts:1:1: ReferenceError: boom is not defined"},
 		{[][2]string{{"route.ts", useLib}, lib("export const f = " + strings.Repeat("[", 5000))}, "lib/lib.ts:1:1017: SyntaxError: the code is nested too deeply here"},
 		{[][2]string{{"route.ts", useLib}, lib("export const f = '\xff';")}, "lib/lib.ts: the script is not UTF-8 text: invalid byte 0xff"},
 		{[][2]string{{"route.ts", useLib}, lib("//" + strings.Repeat("x", scripting.MaxSource))}, "the most is 1048576"},
@@ -272,6 +273,31 @@ func TestNothingOutsideTheDirectoryIsRead(t *testing.T) {
 	}
 }
 
+// A comment at the end of a file may name a source map, and that other files.
+func TestNoSourceMapOfAFileIsRead(t *testing.T) {
+	secret := files(t, [2]string{"secret.txt", "the secret"})
+	const mapped = `{"version":3,"sources":["%"],"names":[],"mappings":"AAAA,AAAA,AAAA,AAAA,AAAA,AAAA;AAAA"}`
+	for _, comment := range []string{"//# sourceMappingURL=", "//@ sourceMappingURL=", "/*# sourceMappingURL="} {
+		entry := files(t, [2]string{"route.ts", "import { f } from './lib';\nexport default () => f();\n" + comment + "route.map */"},
+			[2]string{"lib.ts", "export const f = (): string => null.x;\n" + comment + "route.map */"},
+			[2]string{"route.map", strings.ReplaceAll(mapped, "%", secret)})
+		b, err := bundle.Build(entry, bundle.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(b.Source.Map), "the secret") {
+			t.Errorf("%s: %s", comment, b.Source.Map)
+		}
+		s, _, err := load(t, entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := s.Route(asked("/")); d.Err == nil || !strings.HasPrefix(d.Err.Error(), "lib.ts:1:") {
+			t.Errorf("%s: %v", comment, d.Err)
+		}
+	}
+}
+
 func linked(t *testing.T, outside string) (entry string) {
 	t.Helper()
 	entry = files(t, [2]string{"route.js", "import { s } from './link.js';\nexport default () => s;"})
@@ -304,6 +330,34 @@ func TestWhatIsNoFileIsRefused(t *testing.T) {
 	b, err := bundle.Build(filepath.Join(dir, "none.js"), bundle.Options{})
 	if !errors.Is(err, fs.ErrNotExist) || len(b.Files) != 1 {
 		t.Errorf("%v, %v", err, b.Files)
+	}
+}
+
+func TestAPackageThatIsNestedTooDeeplyIsNotParsed(t *testing.T) {
+	nested := `{"x": ` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}"
+	for _, entry := range []string{
+		files(t, [2]string{"route.js", "import 'p';\nexport default () => 'one';"}, [2]string{"node_modules/p/package.json", nested}),
+		files(t, [2]string{"route.js", "import './p';\nexport default () => 'one';"}, [2]string{"p/package.json", nested}),
+		files(t, [2]string{"route.js", "export default () => 'one';"}, [2]string{"package.json", nested}),
+	} {
+		_, _, err := load(t, entry)
+		if err == nil || !strings.Contains(err.Error(), "package.json:1:1005: SyntaxError: the code is nested too deeply here") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// Whoever watches the files has to see the one that was missing.
+func TestAnImportThatIsMissingIsAmongTheFiles(t *testing.T) {
+	for from, want := range map[string]string{"./lib/none.js": "lib/none.js", "none": "node_modules/none"} {
+		entry := files(t, [2]string{"in/route.js", "import '../in/lib/a.js';\nexport default () => 'one';"}, [2]string{"in/lib/a.js", ""})
+		if err := os.WriteFile(entry, []byte("import '"+from+"';\nexport default () => 'one';"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b, err := bundle.Build(entry, bundle.Options{})
+		if err == nil || !slices.Contains(b.Files, filepath.Join(filepath.Dir(entry), want)) {
+			t.Errorf("%v: %v", err, b.Files)
+		}
 	}
 }
 

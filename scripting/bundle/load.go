@@ -1,9 +1,13 @@
 package bundle
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -27,11 +31,15 @@ func (b *build) setUp(p api.PluginBuild, text string) {
 		}
 		return api.OnResolveResult{}, fmt.Errorf("%q cannot be imported: a script imports files that lie beside it, nothing from a network and nothing of Node's", a.Path)
 	})
+	p.OnResolve(api.OnResolveOptions{Filter: `.*`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
+		return api.OnResolveResult{}, b.checkPackages(a.ResolveDir, a.Path)
+	})
 	p.OnLoad(api.OnLoadOptions{Filter: `.*`}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
 		content, err := b.load(a.Path, text)
 		if err != nil {
 			return api.OnLoadResult{}, err
 		}
+		content = withoutMap(content)
 		return api.OnLoadResult{Contents: &content, Loader: loaders[filepath.Ext(a.Path)]}, nil
 	})
 }
@@ -55,6 +63,20 @@ func (b *build) load(path, entry string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return b.check(path, content)
+}
+
+// withoutMap breaks comments that lead to source maps, at the same length: esbuild
+// would read the map, and the files that it names, from anywhere.
+func withoutMap(text string) string {
+	for _, comment := range []string{"//#", "//@", "/*#", "/*@"} {
+		text = strings.ReplaceAll(text, comment+" sourceMappingURL=", comment+" sourceMappingURL:")
+	}
+	return text
+}
+
+// check is the text of a file, if a parser may see it.
+func (b *build) check(path string, content []byte) (string, error) {
 	text, err := scripting.CheckText(b.display(path), content)
 	if err != nil {
 		b.mu.Lock()
@@ -62,6 +84,59 @@ func (b *build) load(path, entry string) (string, error) {
 		b.mu.Unlock()
 	}
 	return text, err
+}
+
+// checkPackages looks at each package.json that esbuild reads by itself to find an
+// import: in the directories on the way to it.
+func (b *build) checkPackages(from, path string) error {
+	candidates := []string{path}
+	switch {
+	case strings.HasPrefix(path, "."):
+		candidates = []string{filepath.Join(from, path)}
+	case !filepath.IsAbs(path):
+		candidates = nil
+		for _, dir := range upward(from) {
+			candidates = append(candidates, filepath.Join(dir, "node_modules", path))
+		}
+	}
+	for _, candidate := range candidates {
+		for _, dir := range upward(candidate) {
+			if err := b.checkPackage(filepath.Join(dir, "package.json")); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b *build) checkPackage(path string) error {
+	b.mu.Lock()
+	known := slices.Contains(b.packages, path)
+	b.packages = append(b.packages, path)
+	b.mu.Unlock()
+	if known {
+		return nil
+	}
+	content, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	}
+	if err == nil {
+		_, err = b.check(path, content)
+	}
+	b.mu.Lock()
+	b.files = append(b.files, path)
+	b.mu.Unlock()
+	return err
+}
+
+// upward is a directory, and those that it is in.
+func upward(dir string) []string {
+	all := []string{dir}
+	for parent := filepath.Dir(dir); parent != dir; dir, parent = parent, filepath.Dir(parent) {
+		all = append(all, parent)
+	}
+	return all
 }
 
 // display is what a file is called in messages: its path from the script's
@@ -75,8 +150,11 @@ func (b *build) display(path string) string {
 
 // fault is what esbuild has to say, in our words.
 func (b *build) fault(m *api.Message) error {
-	fault := &scripting.LoadError{File: b.name, Message: b.words(m.Text)}
+	fault := &scripting.LoadError{File: b.name, Message: words(m.Text)}
 	at := m.Location
+	if name, ok := unresolved(m.Text); ok && at != nil {
+		b.expect(name, filepath.Join(filepath.Dir(b.entry), filepath.Dir(at.File)))
+	}
 	for _, note := range m.Notes {
 		if at == nil {
 			at = note.Location
@@ -90,13 +168,28 @@ func (b *build) fault(m *api.Message) error {
 	return fault
 }
 
+// expect notes the place where an import that is missing would be: it may appear.
+func (b *build) expect(name, importer string) {
+	if strings.HasPrefix(name, ".") {
+		b.files = append(b.files, filepath.Join(importer, name))
+	} else if !filepath.IsAbs(name) {
+		b.files = append(b.files, filepath.Join(filepath.Dir(b.entry), "node_modules", name))
+	}
+}
+
+// unresolved is what could not be found, if a message says so.
+func unresolved(text string) (name string, ok bool) {
+	rest, ok := strings.CutPrefix(text, "Could not resolve ")
+	return strings.Trim(rest, `"`), ok
+}
+
 // words make esbuild's messages help the author of a routing script.
-func (b *build) words(text string) string {
+func words(text string) string {
+	name, missing := unresolved(text)
 	switch {
 	case strings.HasPrefix(text, `"route" is not declared in this file`):
 		return "the script defines no route: write `export default defineRoute((req, ctx) => { ... })`, or `function route(req, ctx) { ... }`"
-	case strings.HasPrefix(text, "Could not resolve "):
-		name := strings.Trim(strings.TrimPrefix(text, "Could not resolve "), `"`)
+	case missing:
 		if nodeBuiltins[strings.SplitN(name, "/", 2)[0]] {
 			return fmt.Sprintf("%q is a part of Node, which is not here: a script does no I/O and sees nothing of the process", name)
 		}
