@@ -23,7 +23,8 @@ type Stage interface {
 // A TestResult is what became of one test.
 type TestResult struct {
 	Name         string
-	Line, Column int          // in the file of tests: of the failure, else of the test; 0 where there is no place
+	File         string       // that the place is in: the file of tests, or one that it imports
+	Line, Column int          // of the failure, else of the test; 0 where there is no place
 	Failure      *TestFailure // nil: it passed
 	Reached      []string     // clusters that the script decided for
 	Took         time.Duration
@@ -202,11 +203,11 @@ func (w *workshop) declare(call goja.FunctionCall) goja.Value {
 // run runs one test, and reports whether the runtime can run another.
 func (w *workshop) run(t *declared) (result TestResult, alive bool) {
 	w.start()
-	result = TestResult{Name: t.name, Line: t.at.line, Column: t.at.column}
+	result = TestResult{Name: t.name, File: t.at.file, Line: t.at.line, Column: t.at.column}
 	alive = w.rt.ticket.renew()
 	failure, at := w.failureOf(t)
 	if failure != nil && at.line > 0 {
-		result.Line, result.Column = at.line, at.column
+		result.File, result.Line, result.Column = at.file, at.line, at.column
 	}
 	alive = alive && w.rt.ticket.live() && !w.rt.broken
 	result.Failure, result.Reached, result.Took = failure, w.reached, time.Since(w.began)

@@ -36,7 +36,7 @@ func allowed() map[string][]string {
 		"outrider/sidecar/telemetry": {"github.com/prometheus/client_golang"},
 		"outrider/sidecar/warning":   {},
 		"outrider/scripting":         {"github.com/dop251/goja"},
-		"outrider/scripting/cases":   {"outrider/scripting"}, // tests what production runs, by what production runs
+		"outrider/scripting/cases":   {"outrider/scripting", "outrider/scripting/bundle"}, // tests what production runs, by what production runs
 		"outrider/scripts":           {},
 		"outrider/gossip":            {"github.com/hashicorp/memberlist"},
 

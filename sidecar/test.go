@@ -23,6 +23,7 @@ type testRun struct {
 	files  []string
 	asJSON bool
 	watch  bool
+	read   []string // the files of the last run that came to a report
 }
 
 func testVerb() *cobra.Command {
@@ -66,6 +67,9 @@ func (t *testRun) again(ctx context.Context, out io.Writer) error {
 		if err := t.run(ctx, out); err != nil {
 			fmt.Fprintf(out, "%v\n", err)
 		}
+		if err := w.follow(t.watched()); err != nil { // it may have read more
+			return fmt.Errorf("files can not be watched: %w", err)
+		}
 		if ctx.Err() == nil {
 			fmt.Fprintf(out, "\nwaiting for a change\n")
 		}
@@ -77,7 +81,7 @@ func (t *testRun) again(ctx context.Context, out io.Writer) error {
 
 // watched are the files that the tests depend on, as far as they can be known.
 func (t *testRun) watched() []string {
-	files := slices.Clone(t.files)
+	files := slices.Concat(t.files, t.read)
 	c, err := t.from.load()
 	if err != nil { // it may be the configuration that has to change
 		return append(files, cmp.Or(t.from.file, "outrider.yaml"))
@@ -113,6 +117,7 @@ func (t *testRun) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	t.read = report.Files
 	return t.tell(out, report)
 }
 

@@ -43,10 +43,10 @@ func node(t *testing.T, folder string, args ...string) (output []byte, err error
 func TestAScriptIsTestedByNodesOwnRunner(t *testing.T) {
 	files := map[string]string{
 		"route.js": `
-export default function route(req, ctx) {
+export default defineRoute((req, ctx) => {
   if (req.headers.get('x-beta')) return ctx.clusters.canary.healthy > 0 ? 'canary' : 'one';
   return req.path.startsWith('/one/') ? 'one' : 'two';
-}`,
+});`,
 		"route.test.js": `
 import test from 'node:test';
 import assert from 'node:assert';

@@ -23,6 +23,8 @@ type Options struct {
 	// Imports are directories outside the script's own from which files may be
 	// imported.
 	Imports []string
+	// Tests says that this is a file of tests: it defines no route.
+	Tests bool
 }
 
 // A Bundle is a script in one piece.
@@ -41,7 +43,7 @@ func Build(entry string, o Options) (Bundle, error) {
 	if err != nil {
 		return Bundle{}, err
 	}
-	b := &build{entry: path, name: filepath.Base(path), files: []string{path}}
+	b := &build{entry: path, name: filepath.Base(path), tests: o.Tests, files: []string{path}}
 	if err := b.allow(o.Imports); err != nil {
 		return b.bundle(), err
 	}
@@ -107,6 +109,7 @@ func readFile(path string) ([]byte, error) {
 // A build is one Build under way.
 type build struct {
 	entry, name string
+	tests       bool
 	dirs        []string // from which files may be read
 	files       []string
 	source      scripting.Source
@@ -157,7 +160,7 @@ func (b *build) run(text string) error {
 	if err != nil {
 		return err
 	}
-	if !found {
+	if !found && !b.tests {
 		_, err = b.esbuild(text + "\nexport { route };\n")
 	}
 	return err

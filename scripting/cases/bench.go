@@ -15,6 +15,8 @@ type Subject struct {
 	Source   scripting.Source
 	Options  scripting.Options // what concerns log, clusters and records does not matter: the bench has its own
 	Clusters []Cluster         // those of the configuration
+	Imports  []string          // directories outside their own that tests may import from
+	Files    []string          // that the script was made of, where that is known
 }
 
 // A Bench is a loaded script that is asked about made-up requests, one at a time.

@@ -22,5 +22,5 @@ func Beside(script string) []string {
 // and the like, for route.js.
 func BesideNames(script string) []string {
 	stem := strings.TrimSuffix(script, filepath.Ext(script))
-	return []string{stem + ".test.yaml", stem + ".test.yml", stem + ".test.js"}
+	return []string{stem + ".test.yaml", stem + ".test.yml", stem + ".test.js", stem + ".test.ts"}
 }

@@ -16,6 +16,7 @@ type Report struct {
 	Cases   []Result `json:"cases"`
 	Reached []string `json:"reached"` // clusters that a case was sent to
 	Never   []string `json:"never"`   // clusters that none was sent to
+	Files   []string `json:"-"`       // that all this was read from
 }
 
 // A Result is what became of one case.

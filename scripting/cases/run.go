@@ -22,7 +22,7 @@ func Run(ctx context.Context, files []string, s Subject) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.report = &Report{Script: s.Source.Name, Version: first.used.Version()}
+	r.report = &Report{Script: s.Source.Name, Version: first.used.Version(), Files: slices.Clone(s.Files)}
 	for _, file := range files {
 		if err := r.file(ctx, file); err != nil {
 			return nil, err
@@ -70,12 +70,20 @@ func (r *runner) close() {
 }
 
 func (r *runner) file(ctx context.Context, file string) error {
-	content, err := readFile(file)
+	r.report.Files = append(r.report.Files, file)
+	switch filepath.Ext(file) {
+	case ".yaml", ".yml":
+		return r.table(ctx, file)
+	case ".js", ".mjs", ".ts", ".mts":
+		return r.script(ctx, file)
+	}
+	return fmt.Errorf("%s: tests are in files that end in .yaml (a table), .js or .ts", file)
+}
+
+func (r *runner) table(ctx context.Context, file string) error {
+	content, err := readTableFile(file)
 	if err != nil {
 		return err
-	}
-	if filepath.Ext(file) == ".js" {
-		return r.script(ctx, file, content)
 	}
 	t := readTable(file, content)
 	t.checkDown(r.subject.Clusters)
@@ -103,13 +111,8 @@ func anyName(clusters []Cluster) string {
 	return clusters[0].Name
 }
 
-// readFile reads a file of cases, whose size is bounded.
-func readFile(file string) ([]byte, error) {
-	switch filepath.Ext(file) {
-	case ".yaml", ".yml", ".js":
-	default:
-		return nil, fmt.Errorf("%s: tests are in files that end in .yaml (a table) or .js", file)
-	}
+// readTableFile reads a table, whose size is bounded.
+func readTableFile(file string) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err == nil && info.Mode().IsRegular() && info.Size() > MaxTable {
 		err = fmt.Errorf("%s has %d bytes, the most is %d; make several files of it", file, info.Size(), MaxTable)

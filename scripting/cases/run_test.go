@@ -54,12 +54,13 @@ func TestACaseThatIsMetPasses(t *testing.T) {
 - request: GET /seen
   expect: { respond: { body: "GET http localhost 127.0.0.1 test main   localhost 2/2" } }
 - { request: GET /seen, host: "[::1]:80", expect: { respond: { body: "GET http [::1] 127.0.0.1 test main   [::1]:80 2/2" } } }
+- { request: GET /seen, host: b.example, headers: { Host: a.example }, expect: { respond: { body: "GET http b.example 127.0.0.1 test main   b.example 2/2" } } }
 - { request: GET /seen, headers: { host: a.example }, expect: { respond: { body: "GET http a.example 127.0.0.1 test main   a.example 2/2" } } }
 `)
 	if err := report.Err(); err != nil {
 		t.Error(text(t, report))
 	}
-	mustContain(t, text(t, report), "13 tests passed, script route.js, version ", "clusters reached: one two canary\n")
+	mustContain(t, text(t, report), "14 tests passed, script route.js, version ", "clusters reached: one two canary\n")
 }
 
 func TestACaseThatIsNotMetSaysWhatWasExpectedAndWhatCame(t *testing.T) {
@@ -187,7 +188,7 @@ func TestAnEndedContextEndsTheRun(t *testing.T) {
 
 func TestAFileThatIsNoTableIsRefused(t *testing.T) {
 	for name, c := range map[string]struct{ content, says string }{
-		"a.txt":  {"", "tests are in files that end in .yaml (a table) or .js"},
+		"a.txt":  {"", "tests are in files that end in .yaml (a table), .js or .ts"},
 		"a.yaml": {"", "holds no case; begin with: - { request: GET /, expect: one }"},
 		"b.yaml": {"# nothing yet\n", "holds no case"},
 		"c.yaml": {"[]", "holds no case"},

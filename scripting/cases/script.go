@@ -4,12 +4,20 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"outrider/scripting"
+	"outrider/scripting/bundle"
 )
 
-// script runs a file of tests written in JavaScript, in a runtime of its own.
-func (r *runner) script(ctx context.Context, file string, content []byte) error {
+// script runs a file of tests written in JavaScript or TypeScript, in a runtime of
+// its own.
+func (r *runner) script(ctx context.Context, file string) error {
+	tests, err := bundle.Build(file, bundle.Options{Imports: r.subject.Imports, Tests: true})
+	if err != nil {
+		return err
+	}
+	r.report.Files = append(r.report.Files, tests.Files...)
 	b, err := NewBench(r.subject)
 	if err != nil {
 		return fmt.Errorf("the script has loaded once, and does not load again: %w", err)
@@ -17,8 +25,9 @@ func (r *runner) script(ctx context.Context, file string, content []byte) error 
 	defer b.Close()
 	b.said.take()
 	before := len(r.report.Cases)
-	err = b.script.RunTests(ctx, scripting.Source{Name: file, Code: content}, stage{r.subject.Clusters}, func(t scripting.TestResult) {
-		result := Result{Position: Position{file, t.Line, t.Column}, Name: t.Name, Console: b.said.take(), Took: t.Took}
+	err = b.script.RunTests(ctx, tests.Source, stage{r.subject.Clusters}, func(t scripting.TestResult) {
+		at := Position{filepath.Join(filepath.Dir(file), cmp.Or(t.File, filepath.Base(file))), t.Line, t.Column}
+		result := Result{Position: at, Name: t.Name, Console: b.said.take(), Took: t.Took}
 		if f := t.Failure; f != nil {
 			result.Failures = []Failure{{cmp.Or(f.Check, "exception"), f.Expected, f.Got}}
 		}

@@ -2,6 +2,8 @@ package cases_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +62,7 @@ test('matchers', () => {
   expect(null).toBeNull(); expect(undefined).toBeUndefined(); expect(0).toBeDefined(); expect(1).toBeTruthy(); expect('').toBeFalsy();
   expect(2).toBeGreaterThan(1); expect(2).toBeGreaterThanOrEqual(2); expect(1).toBeLessThan(2); expect(1).toBeLessThanOrEqual(1);
   expect(0.1 + 0.2).toBeCloseTo(0.3); expect({ a: [1, { b: undefined }] }).toEqual({ a: [1, {}] }); expect(NaN).toBe(NaN);
-  expect({ a: 1 }).not.toEqual({ a: 1, b: 2 }); expect([1]).not.toEqual({ 0: 1 }); expect(undefined).not.toContain(1);
+  expect({ a: 1 }).not.toEqual({ a: 1, b: 2 }); expect([1]).not.toEqual({ 0: 1 }); expect({ 0: 1 }).not.toEqual([1]); expect(undefined).not.toContain(1);
 });
 `)
 	if err := report.Err(); err != nil {
@@ -193,4 +195,39 @@ func TestAFileOfTestsThatDoesNotLoadSaysWhere(t *testing.T) {
 	if _, ok := errors.AsType[*scripting.LoadError](err); !ok {
 		t.Errorf("%T", err)
 	}
+}
+
+func TestTestsMayBeTypeScriptAndImport(t *testing.T) {
+	folder := t.TempDir()
+	for name, content := range map[string]string{
+		"ask.ts": "// asks\nexport const ask = (path: string): any => {\n  return route(request(`GET ${path}`));\n};\n",
+		"route.test.ts": `import { ask } from './ask';
+interface Case { path: string; cluster: string }
+const cases: Case[] = [{ path: '/one/', cluster: 'one' }, { path: '/', cluster: 'one' }];
+for (const { path, cluster } of cases) {
+  test(path, () => {
+    expect(ask(path)).toBe(cluster);
+  });
+}
+test('throws', () => ask('/throw'));
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(folder, "route.test.ts")
+	report, err := cases.Run(t.Context(), []string{file}, subject(script))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Failed() != 2 || report.Cases[0].Failures != nil {
+		t.Error(text(t, report))
+	}
+	mustContain(t, text(t, report), file+":6:23: /\n", filepath.Join(folder, "ask.ts")+":3:10: throws\n", "route.js:6:36: Error: on purpose")
+	if err := os.WriteFile(file, []byte("import { x } from '../x';\nx();\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = cases.Run(t.Context(), []string{file}, subject(script))
+	mustContain(t, err.Error(), "route.test.ts:1:19: ")
 }

@@ -197,15 +197,17 @@ func (from snapshot) hash() string {
 }
 
 func (from snapshot) subject(s Settings) cases.Subject {
-	return cases.Subject{Source: from.source(), Options: s.scripting(from), Clusters: s.Clusters}
+	return cases.Subject{Source: from.source(), Options: s.scripting(from), Clusters: s.Clusters, Imports: s.Imports}
 }
 
 // Subject is the script that the files hold now, for those who test it or ask it
 // beside a sidecar: with the settings that it would run with, and the version that
 // it would be.
 func Subject(s Settings) (cases.Subject, error) {
-	from, _, err := read(s)
-	return from.subject(s), err
+	from, files, err := read(s)
+	subject := from.subject(s)
+	subject.Files = files
+	return subject, err
 }
 
 // testsTake is how long the tests of a version may take.
