@@ -14,8 +14,8 @@ func (rt *runtime) newContext(parse native) goja.Value {
 		return rt.js.ToValue(hash(call.Argument(0).String()))
 	}))
 	rt.defineGetter(ctx, "now", func() goja.Value { return rt.js.ToValue(rt.clock().UnixMilli()) })
-	if data := rt.script.options.Data; data != nil {
-		rt.define(ctx, "data", dataset{rt.script.options.DataName, data}.value(rt, parse))
+	if rt.script.options.Data != nil {
+		rt.define(ctx, "data", rt.script.options.dataset().value(rt, parse))
 	} else {
 		rt.defineGetter(ctx, "data", func() goja.Value {
 			rt.throw("there is no ctx.data: name a JSON file in script.data")

@@ -1,9 +1,11 @@
 package scripting
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/dop251/goja"
 )
@@ -20,10 +22,19 @@ type dataset struct {
 	text []byte
 }
 
+// dataset is that of the options. A byte order mark, which some editors write, is
+// not part of it (RFC 8259 section 8.1).
+func (o *Options) dataset() dataset {
+	return dataset{o.DataName, bytes.TrimPrefix(o.Data, []byte("\uFEFF"))}
+}
+
 // check refuses what is no JSON, with its place.
 func (d dataset) check() error {
 	if len(d.text) > MaxData {
 		return &LoadError{File: d.name, Message: fmt.Sprintf("the data has %d bytes, the most is %d", len(d.text), MaxData)}
+	}
+	if !utf8.Valid(d.text) {
+		return d.at(invalidUTF8(d.text)+1, "the data is not UTF-8")
 	}
 	var anything any
 	if err := json.Unmarshal(d.text, &anything); err != nil {

@@ -1,10 +1,7 @@
 package scripting
 
 import (
-	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/dop251/goja"
 )
@@ -65,12 +62,28 @@ func newPrefixes(all []string) *prefixes {
 	return p
 }
 
-// climb is the first of i and those above it that text begins with, or -1.
+// climb is the first of i and those above it that text begins with, or -1. Those
+// above are beginnings of i, so that what text and i have in common decides on all.
 func (p *prefixes) climb(i int, text string) int {
-	for i >= 0 && !strings.HasPrefix(text, p.sorted[i]) {
+	if i < 0 {
+		return i
+	}
+	common := commonLength(p.sorted[i], text)
+	for i >= 0 && len(p.sorted[i]) > common {
 		i = p.parent[i]
 	}
 	return i
+}
+
+// commonLength is how many bytes two texts begin with alike.
+func commonLength(a, b string) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
 }
 
 // longest is the index of the longest prefix of text, or -1.
@@ -80,84 +93,4 @@ func (p *prefixes) longest(text string) int {
 		i--
 	}
 	return p.climb(i, text)
-}
-
-//nolint:gochecknoglobals // immutable table
-var cookieOptions = []string{"maxAge", "path", "sameSite", "secure", "httpOnly"}
-
-// cookie makes the value of a Set-Cookie header (RFC 6265 section 4.1).
-func (rt *runtime) cookie(call goja.FunctionCall) goja.Value {
-	text, err := cookieOf(call.Argument(0), call.Argument(1), call.Argument(2))
-	if err != nil {
-		rt.throw("%s", "cookie: "+err.Error())
-	}
-	return rt.text(text)
-}
-
-func cookieOf(name, value, options goja.Value) (string, error) {
-	n, ok := name.(goja.String)
-	if !ok || n.Length() == 0 || strings.ContainsFunc(n.String(), func(c rune) bool { return !isTokenChar(c) }) {
-		return "", fmt.Errorf("%s is no name of a cookie", kindOf(name))
-	}
-	v, ok := value.(goja.String)
-	if !ok {
-		return "", fmt.Errorf("the value is %s, it takes a string", kindOf(value))
-	}
-	if i := strings.IndexFunc(v.String(), func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`",;\`, c) }); i >= 0 {
-		return "", fmt.Errorf("the value has the character %q, which no cookie can have: use encodeURIComponent", []rune(v.String()[i:])[0])
-	}
-	attributes, err := cookieAttributes(options)
-	if err != nil {
-		return "", err
-	}
-	return n.String() + "=" + v.String() + attributes, nil
-}
-
-func cookieAttributes(options goja.Value) (string, error) {
-	if isNothing(options) {
-		return "; Path=/", nil
-	}
-	object, ok := options.(*goja.Object)
-	if !ok {
-		return "", fmt.Errorf("the options are %s, they are an object", kindOf(options))
-	}
-	for _, key := range object.Keys() {
-		if !slices.Contains(cookieOptions, key) {
-			return "", fmt.Errorf("there is no option %q%s", shorten(key, maxName), didYouMean(key, cookieOptions))
-		}
-	}
-	path, maxAge, sameSite := object.Get("path"), object.Get("maxAge"), object.Get("sameSite")
-	secure := !isNothing(object.Get("secure")) && object.Get("secure").ToBoolean()
-	text := "; Path=/"
-	if !isNothing(path) {
-		p, ok := path.(goja.String)
-		if !ok || !strings.HasPrefix(p.String(), "/") || strings.ContainsFunc(p.String(), func(c rune) bool { return c < ' ' || c >= 0x7f || c == ';' }) {
-			return "", fmt.Errorf("path is %s, it takes a path such as '/'", kindOf(path))
-		}
-		text = "; Path=" + p.String()
-	}
-	if !isNothing(maxAge) {
-		age := maxAge.ToFloat()
-		if !goja.IsNumber(maxAge) || age != float64(int64(age)) {
-			return "", fmt.Errorf("maxAge is %s, it takes a whole number of seconds", kindOf(maxAge))
-		}
-		text += "; Max-Age=" + strconv.FormatInt(int64(age), 10)
-	}
-	if !isNothing(sameSite) {
-		switch s := sameSite.String(); {
-		case s != "Lax" && s != "Strict" && s != "None":
-			return "", fmt.Errorf("sameSite is %s, it takes 'Lax', 'Strict' or 'None'", kindOf(sameSite))
-		case s == "None" && !secure:
-			return "", fmt.Errorf("sameSite 'None' needs secure: true, or browsers drop the cookie")
-		default:
-			text += "; SameSite=" + s
-		}
-	}
-	if secure {
-		text += "; Secure"
-	}
-	if httpOnly := object.Get("httpOnly"); !isNothing(httpOnly) && httpOnly.ToBoolean() {
-		text += "; HttpOnly"
-	}
-	return text, nil
 }

@@ -58,6 +58,9 @@ func TestGlobalsRefuseWhatTheyCanNotTake(t *testing.T) {
 		"cookie('a', 'x', {path: '/;b'})":      "it takes a path such as",
 		"cookie('a', 'x', {sameSite: 'lax'})":  "it takes 'Lax', 'Strict' or 'None'",
 		"cookie('a', 'x', {sameSite: 'None'})": "needs secure: true",
+		"cookie('a', 'x', {maxAge: 1/0})":      "a whole number of seconds",
+		"cookie('a', 'x', {sameSite: {}})":     "sameSite is an object",
+		"cookie('a', 'x'.repeat(4096))":        "the cookie has 4105 bytes, of which browsers take at most 4096",
 	} {
 		d := load(t, route(code+"; return 'one';")).Route(get("/"))
 		if d.Outcome != Exception || !strings.Contains(d.Err.Error(), says) {
@@ -101,12 +104,19 @@ func TestDataIsSeenFrozen(t *testing.T) {
 	}
 }
 
+func TestAByteOrderMarkBeforeDataIsIgnored(t *testing.T) {
+	if d := load(t, route("return ctx.data.to;"), withData("\uFEFF{\"to\": \"two\"}")).Route(get("/")); d.Cluster != "two" {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestBrokenDataIsRefusedByItsPlace(t *testing.T) {
 	for text, says := range map[string]string{
 		"":                  "data.json:1:1: this is not JSON",
 		"{\n  \"a\": 1,\n}": "data.json:3:1: this is not JSON",
 		"{\"a\": tru}":      "data.json:1:",
 		"[1, 2":             "this is not JSON",
+		"{\n \"\xff\"}":     "data.json:2:3: the data is not UTF-8",
 		"{} {}":             "data.json:1:4: this is not JSON: invalid character '{' after top-level value",
 		strings.Repeat("[", 200) + strings.Repeat("]", 200): "nests more than 100 deep",
 		"\"" + strings.Repeat("x", MaxData) + "\"":          "the most is 4194304",

@@ -3,6 +3,7 @@ package scripting
 import (
 	"math/big"
 	"reflect"
+	"slices"
 
 	"github.com/dop251/goja/ast"
 	"github.com/dop251/goja/file"
@@ -140,10 +141,27 @@ func (s *source) collectTargets(returned ast.Expression, found *[]literal) {
 		}
 	case *ast.ObjectLiteral:
 		for _, property := range e.Value {
-			if keyed, ok := property.(*ast.PropertyKeyed); ok && !keyed.Computed && isKey(keyed.Key, "cluster") {
-				s.collectTargets(keyed.Value, found)
-			}
+			s.collectProperty(property, found)
 		}
+	}
+}
+
+// collectProperty looks at a property of an object that is returned: its cluster,
+// or one of its weights.
+func (s *source) collectProperty(property ast.Property, found *[]literal) {
+	keyed, ok := property.(*ast.PropertyKeyed)
+	if !ok || keyed.Computed {
+		return
+	}
+	if _, weight := keyed.Value.(*ast.NumberLiteral); !weight {
+		if isKey(keyed.Key, "cluster") {
+			s.collectTargets(keyed.Value, found)
+		}
+		return
+	}
+	key, ok := keyed.Key.(*ast.StringLiteral)
+	if ok && !slices.Contains(decisionKeys, key.Value.String()) {
+		*found = append(*found, literal{key.Value.String(), s.at(key.Idx)})
 	}
 }
 

@@ -26,7 +26,7 @@ func (rt *runtime) decide(value goja.Value) Decision {
 		if object.ExportType() == reflect.TypeFor[*goja.Promise]() {
 			return rt.badReturn("route returned a Promise: it must answer at once, without async or await")
 		}
-		if !isWeights(object) {
+		if !isWeights(object, false) {
 			return rt.toDecision(object)
 		}
 	}

@@ -228,18 +228,22 @@ func TestUnknownLiteralClusterIsToldAtLoad(t *testing.T) {
   if (req.path === '/a') return 'tow';
   if (req.path === '/b') return ['one', 'thre'];
   if (req.path === '/c') return { cluster: req.ip ? 'nix' : 'two', rule: 'free text' };
+  if (req.path === '/d') return { one: 90, "tow": 10 };
+  if (req.path === '/e') return { cluster: { one: 90, 'thre': 10 }, timeout: 300, path: '/free' };
   return helper() && 'one';
 }`)
 	for _, want := range []string{
 		`route.js:3:33: route returns "tow", which is no cluster; did you mean "two"?`,
 		`route.js:4:41: route returns "thre", which is no cluster; did you mean "three"?`,
 		`route.js:5:53: route returns "nix", which is no cluster`,
+		`route.js:6:44: route returns "tow", which is no cluster; did you mean "two"?`,
+		`route.js:7:55: route returns "thre", which is no cluster; did you mean "three"?`,
 	} {
 		if !strings.Contains(s.messages(), want) {
 			t.Errorf("missing %q in\n%s", want, s.messages())
 		}
 	}
-	if got := len(s.logs.AllEntries()); got != 3 {
+	if got := len(s.logs.AllEntries()); got != 5 {
 		t.Errorf("%d warnings:\n%s", got, s.messages())
 	}
 }

@@ -105,7 +105,7 @@ func Load(src Source, opts Options) (*Script, error) {
 		return nil, err
 	}
 	if opts.Data != nil {
-		if err := (dataset{opts.DataName, opts.Data}).check(); err != nil {
+		if err := opts.dataset().check(); err != nil {
 			return nil, err
 		}
 	}

@@ -9,14 +9,15 @@ import (
 )
 
 // isWeights tells a split, { one: 90, two: 10 }, from an object that describes a
-// decision.
-func isWeights(object *goja.Object) bool {
+// decision. Behind cluster there can be no such object, so that a cluster may
+// have any name there.
+func isWeights(object *goja.Object, behindCluster bool) bool {
 	keys := object.Keys()
 	if len(keys) == 0 {
 		return false
 	}
 	for _, key := range keys {
-		if slices.Contains(decisionKeys, key) || !goja.IsNumber(object.Get(key)) {
+		if !behindCluster && slices.Contains(decisionKeys, key) || !goja.IsNumber(object.Get(key)) {
 			return false
 		}
 	}
@@ -33,7 +34,7 @@ func (rt *runtime) toTarget(value goja.Value, hashKey string) Decision {
 		switch {
 		case value.ClassName() == "Array":
 			return rt.toList(value)
-		case value.ClassName() == "Object" && isWeights(value):
+		case value.ClassName() == "Object" && isWeights(value, true):
 			return rt.toSplit(value, hashKey)
 		}
 	}

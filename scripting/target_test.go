@@ -68,6 +68,15 @@ func TestAHashKeyHasItsSideOfASplit(t *testing.T) {
 	}
 }
 
+func TestBehindClusterASplitMayNameAnything(t *testing.T) {
+	s := load(t, route("return {cluster: {path: 1, rule: 0}};"))
+	s.fleet.set("path", 1)
+	s.fleet.set("rule", 1)
+	if d := s.Route(get("/")); d.Cluster != "path" || d.Outcome != OK {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestAnUnknownClusterInASplitFails(t *testing.T) {
 	if d := load(t, route("return {one: 1, tow: 0};"), onErrorTwo).Route(get("/")); d.Outcome != UnknownCluster || d.Cluster != "two" || !strings.Contains(d.Err.Error(), `did you mean "two"?`) {
 		t.Errorf("%+v", d)

@@ -33,9 +33,9 @@ declare global {
       /** Without the port, lower case. */
       readonly host: string;
       readonly scheme: 'http' | 'https';
-      /** The client's address. */
+      /** The client's address. X-Forwarded-For counts as far as the hops are in trusted_proxies. */
       readonly ip: string;
-      /** The request id. */
+      /** The request id: X-Request-Id of a trusted proxy, else made here. */
       readonly id: string;
       /** The name of the listener it came in by. */
       readonly listener: string;

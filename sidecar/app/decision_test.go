@@ -184,3 +184,32 @@ func TestARuleIsAMetricAndAFieldOfTheAccessLog(t *testing.T) {
 	})
 	page.awaitLines(t, `outrider_rule_requests_total{rule="split"} 1`)
 }
+
+const whoAsks = `
+function route(req) {
+  return { respond: { status: 200, body: [req.ip, req.scheme, req.id.replace(/^[0-9a-f]{16}$/, 'ours')].join(' ') } };
+}
+`
+
+func TestTrustedProxiesDecideWhatAScriptSeesOfTheClient(t *testing.T) {
+	for _, c := range []struct{ trusted, told, want string }{
+		{"127.0.0.1", "", "127.0.0.1 http ours"},
+		{"192.0.2.0/24", "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Request-Id: theirs\r\n", "127.0.0.1 http ours"}, // who asks is nobody
+		{"127.0.0.1", "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Request-Id: theirs\r\n", "203.0.113.9 https theirs"},
+		{"127.0.0.1", "X-Forwarded-For: 198.51.100.1, 203.0.113.9\r\n", "203.0.113.9 http ours"}, // the first is what the client made up
+		{"127.0.0.1, 10.0.0.0/8", "X-Forwarded-For: 198.51.100.1, 203.0.113.9\r\nX-Forwarded-For: 10.1.2.3\r\n", "203.0.113.9 http ours"},
+		{"127.0.0.1, 10.0.0.0/8", "X-Forwarded-For: 10.9.9.9, 10.1.2.3\r\n", "10.9.9.9 http ours"},
+		{"127.0.0.1", "X-Forwarded-For: 203.0.113.9:4711\r\n", "203.0.113.9 http ours"},
+		{"127.0.0.1", "X-Forwarded-For: 2001:db8::1\r\n", "2001:db8::1 http ours"},
+		{"127.0.0.1", "X-Forwarded-For: [2001:db8::1]\r\n", "2001:db8::1 http ours"},
+		{"127.0.0.1", "X-Forwarded-For: [2001:db8::1]:443\r\n", "2001:db8::1 http ours"},
+		{"127.0.0.1", "X-Forwarded-For: ::ffff:203.0.113.9\r\n", "203.0.113.9 http ours"},
+		{"127.0.0.1, 10.0.0.0/8", "X-Forwarded-For: unknown, 10.1.2.3\r\n", "10.1.2.3 http ours"}, // beyond what is no address nothing is known
+		{"127.0.0.1", "X-Forwarded-For: ,\r\nX-Request-Id: a b\r\n", "127.0.0.1 http ours"},
+	} {
+		s, _ := scripted(t, whoAsks, "trusted_proxies: ["+c.trusted+"]\n")
+		if got := dial(t, s).ask([]string{"GET / HTTP/1.1\r\nHost: a\r\n" + c.told + "\r\n"})[0]; got != c.want {
+			t.Errorf("%s is trusted and says %q: the script sees %q, want %q", c.trusted, c.told, got, c.want)
+		}
+	}
+}

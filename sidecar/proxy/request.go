@@ -83,16 +83,30 @@ func (r *Request) IP() string {
 	ip := c.ip
 	hops := strings.Split(list, ",")
 	for _, hop := range slices.Backward(hops) {
-		addr, err := netip.ParseAddr(strings.TrimSpace(hop))
-		if err != nil {
+		addr, ok := parseHop(strings.TrimSpace(hop))
+		if !ok {
 			break
 		}
-		ip = addr.Unmap().String()
-		if !c.server.trusts(addr.Unmap()) {
+		ip = addr.String()
+		if !c.server.trusts(addr) {
 			break
 		}
 	}
 	return ip
+}
+
+// parseHop reads an address of X-Forwarded-For, where some proxies write the port
+// as well, and IPv6 in brackets.
+func parseHop(hop string) (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(hop, "["), "]"))
+	if err != nil {
+		withPort, err := netip.ParseAddrPort(hop)
+		if err != nil {
+			return addr, false
+		}
+		addr = withPort.Addr()
+	}
+	return addr.Unmap(), true
 }
 
 // ID is the request's id: a trusted proxy's, or one of our own.
