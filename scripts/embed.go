@@ -15,7 +15,7 @@ var Default []byte
 var Types []byte
 
 // Files holds everything by its path: default.js, outrider.d.ts, testing.js, README.md and
-// examples/*.js.
+// examples/.
 //
-//go:embed default.js outrider.d.ts testing.js README.md examples/*.js
+//go:embed default.js outrider.d.ts testing.js README.md examples
 var Files embed.FS

@@ -70,6 +70,14 @@ func (asked) Listener() string             { return "main" }
 func (asked) Header(string) (string, bool) { return "", false }
 func (asked) HeaderNames() []string        { return nil }
 
+// to is a request to a host.
+type to struct {
+	asked
+	host string
+}
+
+func (r to) Host() string { return r.host }
+
 func TestEveryWayToDefineARouteIsAccepted(t *testing.T) {
 	lib := [2]string{"lib.js", "export const one = 'one';"}
 	for _, entry := range [][2]string{
@@ -134,6 +142,24 @@ func TestModulesTypeScriptJSONAndPackagesAreBundled(t *testing.T) {
 	}
 	if want := []string{"lib/pick.ts", "node_modules/tiny/main.js", "node_modules/tiny/package.json", "old.cjs", "route.ts", "table.json"}; !slices.Equal(names, want) {
 		t.Errorf("it was made of %v, want %v", names, want)
+	}
+}
+
+func TestTheExampleInTypeScript(t *testing.T) {
+	s, hook, err := load(t, "../../scripts/examples/tenants.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := messages(hook); said != "" {
+		t.Errorf("it is warned of %s", said)
+	}
+	for host, want := range map[string]string{"acme.example": "one", "globex.example": "two"} {
+		if d := s.Route(to{"/", host}); d.Cluster != want || d.Rule+".example" != host {
+			t.Errorf("%s: %+v", host, d)
+		}
+	}
+	if d := s.Route(to{"/", "evil.example"}); d.Respond == nil || d.Respond.Status != 404 {
+		t.Errorf("%+v", d)
 	}
 }
 

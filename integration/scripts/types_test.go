@@ -1,7 +1,8 @@
-package scripts_test
+package scripts
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,14 +10,19 @@ import (
 	"testing"
 )
 
+// folder holds the scripts that come with Outrider, and their types.
+const folder = "../../scripts"
+
 // check runs the TypeScript compiler over files, as an editor would with the
 // jsconfig.json that `outrider init` writes, and returns what it complains of.
 func check(t *testing.T, files ...string) string {
 	t.Helper()
-	out, err := exec.Command("tsc", append([]string{
+	command := exec.Command("tsc", append([]string{
 		"--noEmit", "--allowJs", "--checkJs", "--strict", "--noImplicitAny", "false", "--strictNullChecks", "false",
 		"--target", "es2020", "--module", "es2020", "--moduleResolution", "node", "--resolveJsonModule", "--lib", "es2020",
-	}, files...)...).CombinedOutput()
+	}, files...)...)
+	command.Dir = folder
+	out, err := command.CombinedOutput()
 	if err != nil && len(out) == 0 {
 		t.Fatalf("the TypeScript compiler does not run: %v (Debian: node-typescript)", err)
 	}
@@ -27,12 +33,12 @@ func TestTheTypesFitEveryScriptOfOurs(t *testing.T) {
 	plain := []string{"default.js"} // these share their globals: one by one
 	modules := []string{"outrider.d.ts"}
 	for _, pattern := range []string{"examples/*.js", "examples/*.ts", "examples/*/*.ts"} {
-		found, err := filepath.Glob(pattern)
+		found, err := fs.Glob(os.DirFS(folder), pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, file := range found {
-			text, err := os.ReadFile(file)
+			text, err := os.ReadFile(filepath.Join(folder, file))
 			switch {
 			case err != nil:
 				t.Fatal(err)
