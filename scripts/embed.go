@@ -14,6 +14,11 @@ var Default []byte
 //go:embed outrider.d.ts
 var Types []byte
 
+// Testing makes requests and contexts for other test runners, testing.js.
+//
+//go:embed testing.js
+var Testing []byte
+
 // Files holds everything by its path: default.js, outrider.d.ts, testing.js, README.md and
 // examples/.
 //

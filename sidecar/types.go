@@ -13,28 +13,36 @@ import (
 )
 
 func typesVerb() *cobra.Command {
-	return &cobra.Command{
+	var testing bool
+	cmd := &cobra.Command{
 		Use:   "types [FOLDER]",
 		Short: "Write outrider.d.ts, the types of routing scripts, for editors",
 		Long: `Write outrider.d.ts, from which editors and type checkers know what a routing
-script can use. The one that is there is replaced: call it after an update.`,
+script can use; with --testing also testing.js, for tests by another runner than
+outrider test. What is there is replaced: call it after an update.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			folder := "."
 			if len(args) > 0 {
 				folder = args[0]
 			}
-			return writeTypes(cmd.OutOrStdout(), filepath.Join(folder, "outrider.d.ts"))
+			if err := refresh(cmd.OutOrStdout(), filepath.Join(folder, "outrider.d.ts"), scripts.Types); err != nil || !testing {
+				return err
+			}
+			return refresh(cmd.OutOrStdout(), filepath.Join(folder, "testing.js"), scripts.Testing)
 		},
 	}
+	cmd.Flags().BoolVar(&testing, "testing", false, "write testing.js, too")
+	return cmd
 }
 
-func writeTypes(out io.Writer, path string) error {
-	if there, err := os.ReadFile(path); err == nil && bytes.Equal(there, scripts.Types) {
+// refresh makes a file of ours hold what this version has.
+func refresh(out io.Writer, path string, content []byte) error {
+	if there, err := os.ReadFile(path); err == nil && bytes.Equal(there, content) {
 		fmt.Fprintf(out, "%s is up to date\n", path)
 		return nil
 	}
-	told, err := write(path, scripts.Types, true)
+	told, err := write(path, content, true)
 	if err != nil {
 		return err
 	}

@@ -19,12 +19,8 @@ import (
 // workplace is a folder in which Node finds testing.js as a module, and the files.
 func workplace(t *testing.T, files map[string]string) string {
 	t.Helper()
-	testing, err := scripts.Files.ReadFile("testing.js")
-	if err != nil {
-		t.Fatal(err)
-	}
 	folder := t.TempDir()
-	files["testing.js"], files["package.json"] = string(testing), `{ "type": "module" }`
+	files["testing.js"], files["package.json"] = string(scripts.Testing), `{ "type": "module" }`
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
