@@ -44,6 +44,7 @@ const (
 	ReadListener
 	ReadHeaderNames
 	ReadCookieNames
+	ReadNow // the time; it is known in any case
 )
 
 // A NamedValue is a header or a cookie that was read. Absent ones are read, too.
@@ -143,6 +144,9 @@ func (rt *runtime) listen(r Request) {
 func (rt *runtime) tell(d Decision) {
 	if rt.notes == nil {
 		return
+	}
+	if !rt.now.IsZero() {
+		rt.notes.Has |= ReadNow
 	}
 	rt.notes.Now = rt.clock()
 	if rt.dice.seeded {

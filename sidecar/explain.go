@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"outrider/scripting/cases"
+	"outrider/scripting/record"
 	"outrider/sidecar/app"
 )
 
@@ -20,17 +22,32 @@ func explainVerb() *cobra.Command {
 	var headers []string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "explain METHOD URL",
-		Short: "Explain what the routing script decides on one request",
+		Use:   "explain METHOD URL | REQUEST-ID",
+		Short: "Explain what the routing script decides on one request, or has decided",
 		Long: `Explain one decision: make the request up, have the script decide on it as in
 production, and tell what it decided, why, what it wrote to its console, and
 which backends the request could go to. Nothing is started.
 
-URL is a path, or absolute. Every backend is usable, unless --down says otherwise.`,
+URL is a path, or absolute. Every backend is usable, unless --down says otherwise.
+
+With the id of a request (X-Request-Id; the access log has it) tell what a running
+sidecar has decided on it, and all that the script read for that. The last
+script.record decisions are kept; of credentials there is a hash.`,
 		Example: `  outrider explain GET /one/x
-  outrider explain POST https://shop.example/cart -H 'X-Beta: 1' --down canary --down one/10.0.0.7:80`,
-		Args: cobra.ExactArgs(2),
+  outrider explain POST https://shop.example/cart -H 'X-Beta: 1' --down canary --down one/10.0.0.7:80
+  outrider explain 5f3a91c0d2b47e68`,
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && isMethod(args[0]) {
+				return fmt.Errorf("%s of what? write outrider explain %s /path", args[0], args[0])
+			}
+			if len(args) == 1 {
+				e, err := recorded(cmd.Context(), &from, args[0])
+				if err != nil {
+					return err
+				}
+				return tellRecorded(cmd.OutOrStdout(), e, asJSON)
+			}
 			fields, err := parseHeaders(headers)
 			if err != nil {
 				return err
@@ -59,6 +76,11 @@ URL is a path, or absolute. Every backend is usable, unless --down says otherwis
 	cmd.Flags().StringVar(&q.Sketch.Listener, "listener", "", "the listener that it comes in by (default the first that asks the script)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+func isMethod(word string) bool {
+	return word == http.MethodGet || word == http.MethodHead || word == http.MethodPost || word == http.MethodPut ||
+		word == http.MethodPatch || word == http.MethodDelete || word == http.MethodOptions
 }
 
 func parseHeaders(lines []string) ([]cases.Header, error) {
@@ -146,4 +168,62 @@ func describeCandidate(b app.Candidate) string {
 		words += ", down"
 	}
 	return words
+}
+
+// tellRecorded tells of a decision that was made.
+func tellRecorded(out io.Writer, e *record.Entry, asJSON bool) error {
+	if asJSON {
+		encoder := json.NewEncoder(out)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(e)
+	}
+	fmt.Fprintf(out, "request %s, %s\n", e.ID, e.At.Format(time.DateTime+".000"))
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
+	}
+	d := e.Decision
+	line("version", "%s", e.Version)
+	line("outcome", "%s", d.Outcome)
+	if d.Error != "" {
+		line("error", "%s", d.Error)
+	}
+	switch {
+	case d.Status != 0:
+		line("respond", "%d", d.Status)
+	case d.Cluster != "":
+		line("cluster", "%s", d.Cluster)
+	}
+	if d.Rule != "" {
+		line("rule", "%s", d.Rule)
+	}
+	for _, p := range []struct {
+		name  string
+		value *string
+	}{
+		{"req.method", e.Read.Method}, {"req.path", e.Read.Path}, {"req.query", e.Read.Query}, {"req.host", e.Read.Host},
+		{"req.scheme", e.Read.Scheme}, {"req.ip", e.Read.IP}, {"req.listener", e.Read.Listener},
+	} {
+		if p.value != nil {
+			line("read", "%s  %s", p.name, *p.value)
+		}
+	}
+	tellFields(line, "req.headers", e.Read.Headers)
+	tellFields(line, "req.cookies", e.Read.Cookies)
+	for _, c := range e.Clusters {
+		line("saw", "%s  %d of %d usable", c.Name, c.Healthy, c.Total)
+	}
+	return table.Flush()
+}
+
+func tellFields(line func(name, format string, args ...any), kind string, fields []record.Field) {
+	for _, f := range fields {
+		switch {
+		case f.Absent:
+			line("read", "%s['%s']  not there", kind, f.Name)
+		default:
+			line("read", "%s['%s']  %s", kind, f.Name, f.Value)
+		}
+	}
 }

@@ -24,6 +24,7 @@ type testRun struct {
 	asJSON bool
 	watch  bool
 	read   []string // the files of the last run that came to a report
+	record string   // the id of a request
 }
 
 func testVerb() *cobra.Command {
@@ -41,6 +42,9 @@ called like it, route.test.yaml and route.test.js for route.js. Exit code 1 when
 a test fails.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t.files = args
+			if t.record != "" {
+				return t.addRecorded(cmd.Context(), cmd.OutOrStdout())
+			}
 			if t.watch {
 				return t.again(cmd.Context(), cmd.OutOrStdout())
 			}
@@ -50,7 +54,47 @@ a test fails.`,
 	t.from.register(cmd)
 	cmd.Flags().BoolVar(&t.asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&t.watch, "watch", false, "test again whenever a file changes, until Ctrl-C")
+	cmd.Flags().StringVar(&t.record, "record", "", "add the decision of a running sidecar on a request, by its id, to the table, and do nothing else")
 	return cmd
+}
+
+// addRecorded adds a case to the first table.
+func (t *testRun) addRecorded(ctx context.Context, out io.Writer) error {
+	e, err := recorded(ctx, &t.from, t.record)
+	if err != nil {
+		return err
+	}
+	c, err := t.from.usable()
+	if err != nil {
+		return err
+	}
+	file, err := t.table(c)
+	if err != nil {
+		return err
+	}
+	row, left := app.RowOf(e)
+	if err := cases.Append(file, row); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s: added the request %s\n", file, e.ID)
+	for _, what := range left {
+		fmt.Fprintf(out, "  without %s, of which there is only a hash: write a value of your own\n", what)
+	}
+	return nil
+}
+
+// table is the file that a case is added to: the first table that there is, or the
+// one beside the script that there could be.
+func (t *testRun) table(c *config.Config) (string, error) {
+	if c.Script.File == "" {
+		return "", errors.New("there is no script to test: write script.file in the configuration, or give --script")
+	}
+	for _, file := range slices.Concat(t.files, c.Script.Tests, cases.BesideNames(c.Script.File)) {
+		if ext := filepath.Ext(file); ext == ".yaml" || ext == ".yml" {
+			return file, nil
+		}
+	}
+	return "", errors.New("there is no table to add to: name a .yaml file")
 }
 
 // again tests now and whenever one of the files changes, until ctx is done.

@@ -100,11 +100,20 @@ func backend(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // get URL [PATTERN]: prints the status and the body of the answer. With a
-// pattern it asks again until both together match. With ! nobody may listen.
+// pattern it asks again until both together match. With ! nobody may listen. What
+// follows are fields of the request, Name:value.
 func get(ts *testscript.TestScript, neg bool, args []string) {
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	ask := func() (string, error) {
-		response, err := client.Get(args[0])
+		request, err := http.NewRequest(http.MethodGet, args[0], http.NoBody)
+		if err != nil {
+			return "", err
+		}
+		for _, field := range args[min(2, len(args)):] {
+			name, value, _ := strings.Cut(field, ":")
+			request.Header.Set(name, value)
+		}
+		response, err := client.Do(request)
 		if err != nil {
 			return "", err
 		}

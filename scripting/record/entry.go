@@ -34,6 +34,7 @@ type Read struct {
 	Scheme      *string  `json:"scheme,omitempty"`
 	IP          *string  `json:"ip,omitempty"`
 	Listener    *string  `json:"listener,omitempty"`
+	Now         bool     `json:"now,omitempty"` // the time
 	Headers     []Field  `json:"headers,omitempty"`
 	Cookies     []Field  `json:"cookies,omitempty"`
 	HeaderNames []string `json:"header_names,omitzero"` // of all headers

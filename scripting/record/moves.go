@@ -14,6 +14,7 @@ type Moves struct {
 	Unknown  int // of which that can not be told
 	By       map[Move]int
 	Samples  map[Move][]string // the ids of some requests, or their paths where those were read
+	Wanted   map[string]int    // what would have to be known of the unknown: "req.path"
 }
 
 // A Move is a change of target.
@@ -27,6 +28,12 @@ func (m *Moves) Note(e *Entry, again Replay) {
 	m.Compared++
 	if len(again.Unknown) > 0 {
 		m.Unknown++
+		if m.Wanted == nil {
+			m.Wanted = make(map[string]int)
+		}
+		for _, what := range again.Unknown {
+			m.Wanted[what]++
+		}
 		return
 	}
 	move := Move{e.Decision.Target(), again.Decision.Target()}
@@ -69,7 +76,7 @@ func (m *Moves) String() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "of the last %s requests %s", thousands(m.Compared), moved(m.Moved))
 	separator := ":"
-	for _, move := range m.most() {
+	for _, move := range m.Most() {
 		fmt.Fprintf(&text, "%s %s %s->%s", separator, thousands(m.By[move]), move.From, move.To)
 		separator = ","
 	}
@@ -89,8 +96,8 @@ func moved(n int) string {
 	return thousands(n) + " move"
 }
 
-// most are the moves, the most frequent first.
-func (m *Moves) most() []Move {
+// Most are the moves, the most frequent first.
+func (m *Moves) Most() []Move {
 	moves := make([]Move, 0, len(m.By))
 	for move := range m.By {
 		moves = append(moves, move)

@@ -124,6 +124,7 @@ func (s *slot) entry() Entry {
 	if n.Has&scripting.ReadQuery != 0 {
 		e.Read.Query, e.Read.QueryHidden = shown(n.RawQuery), strings.Contains(n.RawQuery, hashed)
 	}
+	e.Read.Now = n.Has&scripting.ReadNow != 0
 	e.Read.Headers, e.Read.Cookies = fieldsOf(n.Headers), fieldsOf(n.Cookies)
 	if n.Has&scripting.ReadHeaderNames != 0 {
 		e.Read.HeaderNames = append([]string{}, n.HeaderNames...)

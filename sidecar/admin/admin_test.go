@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -29,6 +32,8 @@ type far struct {
 	reloads atomic.Int64
 
 	rollback func() error // nil succeeds
+
+	decisions map[string]string // lines by id
 }
 
 func (f *far) Ready() error   { return f.ready }
@@ -46,6 +51,23 @@ func (f *far) Rollback() error {
 		return nil
 	}
 	return f.rollback()
+}
+
+func (f *far) WriteDecisions(to io.Writer, id string) error {
+	if id != "" {
+		line, ok := f.decisions[id]
+		if !ok {
+			return errors.New("no decision on " + id)
+		}
+		_, err := io.WriteString(to, line)
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(f.decisions)) {
+		if _, err := io.WriteString(to, f.decisions[id]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func silent() logrus.FieldLogger {

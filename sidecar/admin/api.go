@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"net/http"
 
 	"github.com/sirupsen/logrus"
@@ -21,9 +22,10 @@ type Options struct {
 func Handler(o Options) http.Handler {
 	a := &api{sidecar: o.Sidecar, hosts: newHosts(o.Hosts), tokens: newTokens(o.Token, o.Log), open: o.Loopback}
 	a.routes = routes{
-		{http.MethodGet, "/status", a.status},
-		{http.MethodPost, "/reload", a.reload},
-		{http.MethodPost, "/rollback", a.rollback},
+		{method: http.MethodGet, path: "/status", handle: a.status},
+		{method: http.MethodGet, path: "/decisions", handle: a.decisions, private: true},
+		{method: http.MethodPost, path: "/reload", handle: a.reload},
+		{method: http.MethodPost, path: "/rollback", handle: a.rollback},
 	}
 	return a
 }
@@ -64,7 +66,7 @@ func (a *api) admit(r *http.Request) (route, *refusal) {
 	if refused != nil {
 		return route{}, refused
 	}
-	if a.open && !isWrite(found) {
+	if a.open && !isWrite(found) && !found.private {
 		return found, nil
 	}
 	return found, a.tokens.check(r)
@@ -82,6 +84,18 @@ func (a *api) reload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, reloaded{a.sidecar.Status().Config})
+}
+
+// decisions answers recorded decisions as JSON lines: all, or the one on the request
+// with an id.
+func (a *api) decisions(w http.ResponseWriter, r *http.Request) {
+	var lines bytes.Buffer
+	if err := a.sidecar.WriteDecisions(&lines, r.URL.Query().Get("id")); err != nil {
+		refuse(http.StatusNotFound, "%v", err).write(w)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	_, _ = w.Write(lines.Bytes()) // who asked has gone: nobody is left to tell
 }
 
 func (a *api) rollback(w http.ResponseWriter, _ *http.Request) {

@@ -152,7 +152,7 @@ func TestARefusalHelpsTheClient(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &lost); err != nil || response.StatusCode != 404 {
 		t.Fatalf("answer %s %s", response.Status, body)
 	}
-	if want := []string{"GET /status", "POST /reload", "POST /rollback"}; !slices.Equal(lost.Paths, want) {
+	if want := []string{"GET /status", "GET /decisions", "POST /reload", "POST /rollback"}; !slices.Equal(lost.Paths, want) {
 		t.Errorf("paths %q, want %q", lost.Paths, want)
 	}
 
@@ -227,6 +227,21 @@ func TestARefusedReloadTellsEveryFault(t *testing.T) {
 	}}
 	response, body := ask{method: post, path: "/reload", header: [][2]string{bearerOf(token)}}.to(t, serveAPI(t, sidecar))
 	wantRefusal(t, response, body, 422, "unknown key <clustr>\noutrider.yaml:9:1: no cluster")
+}
+
+func TestDecisionsNeedTheTokenAlsoOnLoopback(t *testing.T) {
+	address := serveAPI(t, &far{decisions: map[string]string{"a": "{1}\n", "b": "{2}\n"}})
+	response, body := ask{path: "/decisions"}.to(t, address)
+	wantRefusal(t, response, body, 401, "GET /decisions needs the admin token")
+	for path, want := range map[string]string{"/decisions": "{1}\n{2}\n", "/decisions?id=b": "{2}\n"} {
+		response, body := ask{path: path, header: [][2]string{bearerOf(token)}}.to(t, address)
+		wantField(t, response, "Content-Type", "application/x-ndjson")
+		if response.StatusCode != http.StatusOK || body != want {
+			t.Errorf("%s: answer %d %q, want %q", path, response.StatusCode, body, want)
+		}
+	}
+	response, body = ask{path: "/decisions?id=c", header: [][2]string{bearerOf(token)}}.to(t, address)
+	wantRefusal(t, response, body, 404, "no decision on c")
 }
 
 func TestARollbackTellsWhichVersionIsActive(t *testing.T) {

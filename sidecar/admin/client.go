@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"syscall"
 	"time"
@@ -48,6 +49,18 @@ func (c Client) Rollback(ctx context.Context) (ScriptStatus, error) {
 	return answer.Script, err
 }
 
+// Decisions are the recorded decisions of the script, as JSON lines; with an id the
+// one on that request.
+func (c Client) Decisions(ctx context.Context, id string) ([]byte, error) {
+	path := "/decisions"
+	if id != "" {
+		path += "?" + url.Values{"id": {id}}.Encode()
+	}
+	var lines []byte
+	err := c.ask(ctx, question{http.MethodGet, path, statusWait}, &lines)
+	return lines, err
+}
+
 type question struct {
 	method, path string
 	wait         time.Duration
@@ -73,6 +86,10 @@ func (c Client) ask(ctx context.Context, q question, answer any) error {
 	}
 	if response.StatusCode != http.StatusOK {
 		return refusedBy(address, response, text)
+	}
+	if whole, ok := answer.(*[]byte); ok {
+		*whole = text
+		return nil
 	}
 	if err := json.Unmarshal(text, answer); err != nil {
 		return stranger(address, response)

@@ -37,6 +37,19 @@ func TestTheClientRollsBack(t *testing.T) {
 	}
 }
 
+func TestTheClientReadsDecisions(t *testing.T) {
+	client := Client{Address: serveAPI(t, &far{decisions: map[string]string{"a b": "{1}\n", "c": "{2}\n"}}), Token: token}
+	if lines, err := client.Decisions(t.Context(), ""); err != nil || string(lines) != "{1}\n{2}\n" {
+		t.Errorf("%q, %v", lines, err)
+	}
+	if lines, err := client.Decisions(t.Context(), "a b"); err != nil || string(lines) != "{1}\n" {
+		t.Errorf("%q, %v", lines, err)
+	}
+	if _, err := client.Decisions(t.Context(), "d"); err == nil || !strings.Contains(err.Error(), "no decision on d") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestTheClientReachesAListenerOnAllInterfaces(t *testing.T) {
 	_, port, _ := net.SplitHostPort(serveAPI(t, &far{}))
 	for _, address := range []string{":" + port, "0.0.0.0:" + port, "127.0.0.1:" + port} {

@@ -9,17 +9,17 @@ import "net/http"
 // given.
 func StatusHandler(s Sidecar, metrics http.Handler) http.Handler {
 	probes := routes{
-		{http.MethodGet, "/livez", func(w http.ResponseWriter, _ *http.Request) {
+		{method: http.MethodGet, path: "/livez", handle: func(w http.ResponseWriter, _ *http.Request) {
 			writeText(w, http.StatusOK, "ok")
 		}},
-		{http.MethodGet, "/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		{method: http.MethodGet, path: "/readyz", handle: func(w http.ResponseWriter, _ *http.Request) {
 			if err := s.Ready(); err != nil {
 				writeText(w, http.StatusServiceUnavailable, err.Error())
 				return
 			}
 			writeText(w, http.StatusOK, "ok")
 		}},
-		{http.MethodGet, "/metrics", metrics.ServeHTTP},
+		{method: http.MethodGet, path: "/metrics", handle: metrics.ServeHTTP},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		harden(w)

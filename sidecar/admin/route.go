@@ -12,6 +12,8 @@ type route struct {
 	method string
 	path   string
 	handle http.HandlerFunc
+
+	private bool // tells what clients sent: who asks needs the token, be it from loopback
 }
 
 func (r route) methods() []string {

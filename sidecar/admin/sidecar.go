@@ -1,6 +1,9 @@
 package admin
 
-import "context"
+import (
+	"context"
+	"io"
+)
 
 // Sidecar is what the listeners ask of the running sidecar. All methods are
 // called from any number of goroutines at once.
@@ -21,4 +24,9 @@ type Sidecar interface {
 	// again, and keeps the active one out until its files change. Its error is
 	// shown to the caller.
 	Rollback() error
+
+	// WriteDecisions writes the recorded decisions of the script, a JSON object on
+	// each line, the oldest first; or, with an id, the one on that request. Its
+	// error, which is shown to the caller, says why there are none.
+	WriteDecisions(to io.Writer, id string) error
 }
