@@ -156,7 +156,7 @@ function route(req) {
   if (req.path === '/loop') for (;;) {}
   return 'one';
 }`)
-	s.Options.Timeout = 50 * time.Millisecond
+	s.Options.Timeout = 300 * time.Millisecond
 	report := run(t, s, `
 - { request: GET /loop, expect: { outcome: timeout } }
 - { request: GET /, expect: one }

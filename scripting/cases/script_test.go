@@ -137,7 +137,7 @@ function route(req) {
   if (req.path === '/loop') for (;;) {}
   return 'one';
 }`)
-	s.Options.Timeout = 100 * time.Millisecond
+	s.Options.Timeout = 300 * time.Millisecond
 	report := runJS(t, s, `
 test('before', () => expect(route(request('GET /'))).toBe('one'));
 test('in the script', () => { route(request('GET /loop')); });
@@ -151,7 +151,7 @@ test('after', () => expect(route(request('GET /'))).toBe('one'));
 	if len(failed) != 4 || failed[0] || !failed[1] || !failed[2] || failed[3] {
 		t.Error(text(t, report))
 	}
-	mustContain(t, text(t, report), "route.test.js:3:36", "got      route.js:3:", "ran past its deadline of 100ms", "route.test.js:4:")
+	mustContain(t, text(t, report), "route.test.js:3:36", "got      route.js:3:", "ran past its deadline of 300ms", "route.test.js:4:")
 }
 
 // Each call has the script's deadline, not all of them together.
