@@ -95,7 +95,7 @@ func cookiePath(value goja.Value) (string, error) {
 		return "; Path=/", nil
 	}
 	path, ok := value.(goja.String)
-	if !ok || !strings.HasPrefix(path.String(), "/") || strings.ContainsFunc(path.String(), func(c rune) bool { return c < ' ' || c >= 0x7f || c == ';' }) {
+	if !ok || !strings.HasPrefix(path.String(), "/") || strings.ContainsFunc(path.String(), func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`";\`, c) }) {
 		return "", fmt.Errorf("path is %s, it takes a path such as '/'", kindOf(value))
 	}
 	return "; Path=" + path.String(), nil

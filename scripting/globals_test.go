@@ -1,7 +1,10 @@
 package scripting
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -80,6 +83,29 @@ func TestACookieIsWrittenAsBrowsersReadIt(t *testing.T) {
 			t.Errorf("%s is %s, want %s", code, got, want)
 		}
 	}
+}
+
+func TestACookieIsReadBackAsItWasWritten(t *testing.T) {
+	s := load(t, show("cookie(req.query.get('n'), req.query.get('v'), { path: req.query.get('p') })"))
+	like := func(pattern string) *rapid.Generator[string] {
+		return rapid.OneOf(rapid.StringMatching(pattern), rapid.StringMatching(pattern), rapid.String())
+	}
+	names, values, paths := like(`[a-c!=]{1,3}`), like(`[ab ",;=\\]{0,5}`), like(`/[ab ",;=\\]{0,5}`)
+	rapid.Check(t, func(t *rapid.T) {
+		name, value, path := names.Draw(t, "name"), values.Draw(t, "value"), paths.Draw(t, "path")
+		d := s.Route(get("/?" + url.Values{"n": {name}, "v": {value}, "p": {path}}.Encode()))
+		if d.Outcome == Exception {
+			return
+		}
+		var text string
+		if err := json.Unmarshal([]byte(d.Respond.Body), &text); err != nil {
+			t.Fatal(err)
+		}
+		c, err := http.ParseSetCookie(text)
+		if err != nil || c.Name != name || c.Value != value || c.Path != path {
+			t.Fatalf("%q is read as %+v, %v", text, c, err)
+		}
+	})
 }
 
 func TestDefineRouteIsWhatItIsGiven(t *testing.T) {

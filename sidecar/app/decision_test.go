@@ -24,7 +24,9 @@ function route(req, ctx) {
     case '/path-query': return { cluster: 'one', path: '/other?only=this' };
     case '/hash': return { cluster: 'three', hashKey: req.query.get('key') };
     case '/timeout': return { cluster: 'one', timeout: 50 };
-    case '/data': return ctx.data.go + (ctx.env.OUTRIDER_TEST_STAGE || '');
+    case '/data': return ctx.data.go;
+    case '/env': return ctx.env.STAGE === 'beta' && ctx.env.UNSET === undefined ? 'one' : 'two';
+    case '/random': return Math.random() < 1 && ctx.now === Date.now() ? 'two' : 'one';
     case '/map': return new PrefixMap({ '/': 'one', '/map': 'two' }).get(req.path);
     case '/bad-header': return { cluster: 'one', requestHeaders: { 'Content-Length': '1' } };
     case '/bad-weights': return { one: -1 };
@@ -66,7 +68,7 @@ func manyForms(t *testing.T, more string) *sidecar {
 }
 
 func TestEveryFormOfADecisionIsCarriedOut(t *testing.T) {
-	s := manyForms(t, "")
+	s := manyForms(t, ", env: [STAGE, UNSET]")
 	for _, c := range []struct {
 		path   string
 		status int
@@ -74,7 +76,7 @@ func TestEveryFormOfADecisionIsCarriedOut(t *testing.T) {
 	}{
 		{"/weights", 200, "two-a"}, {"/weights-in-object", 200, "one-a"}, {"/weights-down", 200, "two-a"},
 		{"/weights-all-down", 503, "cluster gone has no usable backend"}, {"/list-down", 200, "one-a"},
-		{"/data", 200, "two-a"}, {"/map", 200, "two-a"},
+		{"/data", 200, "two-a"}, {"/map", 200, "two-a"}, {"/env", 200, "one-a"}, {"/random", 200, "two-a"},
 		{"/bad-header", 500, "the routing script failed"}, {"/bad-weights", 500, "the routing script failed"},
 		{"/weights-unknown", 500, "the routing script failed"}, {"/list-unknown", 500, "the routing script failed"},
 		{"/promise", 500, "the routing script failed"}, {"/number", 500, "the routing script failed"}, {"/bool", 500, "the routing script failed"},

@@ -156,7 +156,7 @@ func (s *sidecar) text() string {
 }
 
 func (s *sidecar) load() (*config.Config, error) {
-	return config.Load(config.Source{File: s.file, Hostname: "test"})
+	return config.Load(config.Source{File: s.file, Hostname: "test", Env: []string{"STAGE=beta"}})
 }
 
 // awaitReady waits for the end of the first round of checks.

@@ -78,6 +78,15 @@ func TestInterimResponsesAreNotEdited(t *testing.T) {
 	}
 }
 
+func TestAnUpgradeIsEditedAsAnyResponse(t *testing.T) {
+	app := newUpstream(t, answers("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raw\r\nServer: app\r\n\r\n"))
+	s := newSidecar(t, to(app), deciding(proxy.Decision{ResponseHeaders: []proxy.HeaderEdit{{Name: "Server"}, {Name: "Set-Cookie", Values: []string{"home=one"}}}}))
+	got := fieldsOf(dialRaw(t, s.addr).send(get("Connection: Upgrade\r\nUpgrade: raw\r\n")).head())
+	if want := []string{"Set-Cookie: home=one", "Connection: Upgrade", "Upgrade: raw"}; !slices.Equal(got, want) {
+		t.Errorf("the client got %q, want %q", got, want)
+	}
+}
+
 func TestRequestsWithOneHashKeyGoToOneBackend(t *testing.T) {
 	for _, key := range []string{"ann", "bob", "eve"} {
 		apps := []*upstream{newUpstream(t, answers(ok)), newUpstream(t, answers(ok)), newUpstream(t, answers(ok))}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -209,7 +210,7 @@ func (x *exchange) appendResponseHead(dst []byte, f http1.Framing) []byte {
 	buf := x.up.conn.Bytes()
 	dst = x.appendStatusLine(dst, x.resp.Status, x.resp.Reason.Of(buf))
 	edits := x.decision.ResponseHeaders
-	if x.resp.Interim() {
+	if x.resp.Interim() && x.resp.Status != http.StatusSwitchingProtocols { // another one follows
 		edits = nil
 	}
 	dst = x.appendKept(dst, &x.resp.Head, buf, edits, func(id http1.FieldID, nominated bool) bool {

@@ -94,6 +94,24 @@ func must(t *testing.T, err error) {
 	}
 }
 
+func TestChangedDataMakesAVersionAndBrokenDataDoesNot(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data.json")
+	must(t, os.WriteFile(data, []byte(`{"to": "one"}`), 0o600))
+	s := open(t, "function route(req, ctx) { return ctx.data.to; }", func(with *setup) { with.settings.Data = data }).watched()
+	s.awaitDecision("one")
+	before := s.Status().Version
+	must(t, os.WriteFile(data, []byte("{\n  \"to\": two\n}"), 0o600))
+	s.await("the fault has its place", func() bool { return s.log.count("stays: data.json:2:") == 1 })
+	if got := s.decides("/"); got != "one" || s.Status().Version != before {
+		t.Errorf("it decides %s, by version %s, before %s", got, s.Status().Version, before)
+	}
+	must(t, os.WriteFile(data, []byte(`{"to": "two"}`), 0o600))
+	s.awaitDecision("two")
+	if s.Status().Version == before {
+		t.Error("it is the same version")
+	}
+}
+
 func TestAnImportedFileIsWatchedToo(t *testing.T) {
 	dir := t.TempDir()
 	lib := filepath.Join(dir, "lib.ts")
