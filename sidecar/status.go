@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -115,6 +116,21 @@ func (s *source) running() (*admin.Client, error) {
 	return &admin.Client{Address: c.Admin.Listen, Token: token}, nil
 }
 
+// printShadow prints what the shadow would do, if there is one.
+func printShadow(out io.Writer, s *admin.ShadowStatus) {
+	switch {
+	case s == nil:
+		return
+	case s.Fault != "":
+		fmt.Fprintf(out, "shadow %s  refused: %s\n", s.File, s.Fault)
+		return
+	}
+	fmt.Fprintf(out, "shadow %s  version %s  asked %d  failed %d\n", s.File, s.Version, s.Asked, s.Failed)
+	for _, m := range s.Moves {
+		fmt.Fprintf(out, "  %s -> %s  %d  such as %s\n", m.From, m.To, m.Requests, strings.Join(m.Samples, ", "))
+	}
+}
+
 func probation(s *admin.ScriptStatus) string {
 	if !s.OnProbation {
 		return ""
@@ -126,6 +142,7 @@ func printStatus(out io.Writer, s admin.Status) error {
 	fmt.Fprintf(out, "%s  up %s  clients %d  active %d\n", s.Name, time.Duration(s.Uptime).Round(time.Second), s.Clients, s.Active)
 	if s.Script != nil {
 		fmt.Fprintf(out, "script %s  version %s%s\n", s.Script.File, s.Script.Version, probation(s.Script))
+		printShadow(out, s.Script.Shadow)
 	}
 	fmt.Fprintln(out)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

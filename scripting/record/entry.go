@@ -66,7 +66,8 @@ type Decision struct {
 	Error   string `json:"error,omitempty"`
 }
 
-func decisionOf(d scripting.Decision) Decision {
+// DecisionOf is what is kept of a decision.
+func DecisionOf(d scripting.Decision) Decision {
 	decided := Decision{Outcome: d.Outcome.String(), Cluster: d.Cluster, Rule: d.Rule}
 	if d.Respond != nil {
 		decided.Status = d.Respond.Status

@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,9 +37,20 @@ func (m *Moves) Note(e *Entry, again Replay) {
 		}
 		return
 	}
-	move := Move{e.Decision.Target(), again.Decision.Target()}
+	m.add(e.Decision, again.Decision, e.label())
+}
+
+// Add counts a comparison of two decisions on one request. It reports whether they
+// lead to different targets.
+func (m *Moves) Add(decided, would Decision, label string) (moved bool) {
+	m.Compared++
+	return m.add(decided, would, label)
+}
+
+func (m *Moves) add(decided, would Decision, label string) (moved bool) {
+	move := Move{decided.Target(), would.Target()}
 	if move.From == move.To {
-		return
+		return false
 	}
 	m.Moved++
 	if m.By == nil {
@@ -46,8 +58,20 @@ func (m *Moves) Note(e *Entry, again Replay) {
 	}
 	m.By[move]++
 	if len(m.Samples[move]) < maxSamples {
-		m.Samples[move] = append(m.Samples[move], e.label())
+		m.Samples[move] = append(m.Samples[move], label)
 	}
+	return true
+}
+
+// Clone is a copy that shares nothing.
+func (m *Moves) Clone() Moves {
+	c := *m
+	c.By, c.Wanted = maps.Clone(m.By), maps.Clone(m.Wanted)
+	c.Samples = make(map[Move][]string, len(m.Samples))
+	for move, samples := range m.Samples {
+		c.Samples[move] = slices.Clone(samples)
+	}
+	return c
 }
 
 // label names a request for people.

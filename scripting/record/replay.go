@@ -25,7 +25,7 @@ func (e *Entry) Again(s *scripting.Script, now scripting.Clusters) Replay {
 		Now: e.At, Seed: e.Seed, Clusters: then{e.Clusters, now},
 		OnCall: func(n *scripting.Reading, _ scripting.Decision) { again.Unknown = e.unknown(n) },
 	})
-	again.Decision = decisionOf(d)
+	again.Decision = DecisionOf(d)
 	return again
 }
 

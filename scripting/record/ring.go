@@ -46,7 +46,7 @@ func (r *Ring) Add(version string, n *scripting.Reading, d scripting.Decision) {
 		return
 	}
 	s.serial, s.version = serial, version
-	s.decision = decisionOf(d)
+	s.decision = DecisionOf(d)
 	old := s.reading
 	s.reading = *n
 	s.reading.ID = append(old.ID[:0], n.ID...)

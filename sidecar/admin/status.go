@@ -61,6 +61,27 @@ type ScriptStatus struct {
 	Since       time.Time `json:"since,omitzero"` // when this version became active
 	Previous    string    `json:"previous"`       // the version that a rollback brings back; empty: none
 	OnProbation bool      `json:"on_probation"`   // what it fails on is decided by the version before
+
+	Shadow *ShadowStatus `json:"shadow"` // null: none is configured
+}
+
+// ShadowStatus is the script that is asked beside the active one. Counts are since
+// its version is asked.
+type ShadowStatus struct {
+	File    string       `json:"file"`
+	Version string       `json:"version"` // empty: the file holds none that works
+	Fault   string       `json:"fault"`   // why not
+	Asked   int          `json:"asked"`   // requests on which it was asked
+	Failed  int          `json:"failed"`  // on which it failed
+	Moves   []MoveStatus `json:"moves"`   // the most frequent first
+}
+
+// MoveStatus is where requests would go that go elsewhere now.
+type MoveStatus struct {
+	From     string   `json:"from"`
+	To       string   `json:"to"`
+	Requests int      `json:"requests"`
+	Samples  []string `json:"samples"` // up to three of them
 }
 
 // ConfigStatus is the configuration in force.

@@ -86,7 +86,8 @@ func TestStatusIsTheJSONThatIsDocumented(t *testing.T) {
     },
     "since": "2026-01-02T03:04:05.6Z",
     "previous": "0c7e",
-    "on_probation": true
+    "on_probation": true,
+    "shadow": null
   },
   "config": {
     "file": "outrider.yaml",
@@ -110,7 +111,7 @@ func TestListsAreNeverNull(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"name":"","version":"","uptime_seconds":0,"ready":false,"listeners":[],"clusters":[],` +
-		`"script":{"file":"","version":"","decisions":{},"previous":"","on_probation":false},` +
+		`"script":{"file":"","version":"","decisions":{},"previous":"","on_probation":false,"shadow":null},` +
 		`"config":{"file":"","loaded_at":"0001-01-01T00:00:00Z","last_reload_error":""},"clients":0,"active":0}`
 	if string(text) != want {
 		t.Errorf("got %s, want %s", text, want)

@@ -99,6 +99,7 @@ func (a *App) state() telemetry.State {
 	}
 	if script := now.route.script; script != nil {
 		s.Script = script.versions.Status().Version
+		s.Shadow = shadowCounts(script.versions.ShadowCounts())
 	}
 	if a.accounts.access != nil {
 		s.Access = a.accounts.access.Counts()

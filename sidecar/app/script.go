@@ -49,7 +49,7 @@ func scriptSettings(c *config.Config) rollout.Settings {
 	return rollout.Settings{
 		File: c.Script.File, Imports: c.Script.Allow.Imports, Backtracking: c.Script.Allow.Backtracking, Data: c.Script.Data, Env: c.Script.EnvValues, Tests: c.Script.Tests, Clusters: clustersOf(c),
 		Timeout: c.Script.Timeout, OnError: c.Script.OnError, DefaultCluster: c.DefaultCluster,
-		Probation: rollout.Probation(c.Script.Rollback), MaxMoved: c.Script.MaxMoved,
+		Probation: rollout.Probation(c.Script.Rollback), MaxMoved: c.Script.MaxMoved, Shadow: rollout.Shadowing(c.Script.Shadow),
 	}
 }
 
@@ -129,7 +129,36 @@ func scriptFailed(err error) *proxy.Fault {
 
 func (r *scriptRouter) status() *admin.ScriptStatus {
 	s := r.versions.Status()
-	return &admin.ScriptStatus{
+	status := &admin.ScriptStatus{
 		File: s.File, Version: s.Version, Since: s.Since, Previous: s.Previous, OnProbation: s.OnProbation, Decisions: s.Outcomes,
 	}
+	if s.Shadow.File != "" {
+		status.Shadow = shadowStatus(&s.Shadow)
+	}
+	return status
+}
+
+func shadowStatus(s *rollout.ShadowStatus) *admin.ShadowStatus {
+	status := &admin.ShadowStatus{File: s.File, Version: s.Version, Asked: s.Moves.Compared, Failed: s.Failed, Moves: []admin.MoveStatus{}}
+	if s.Fault != nil {
+		status.Fault = s.Fault.Error()
+	}
+	for _, move := range s.Moves.Most() {
+		status.Moves = append(status.Moves, admin.MoveStatus{
+			From: move.From, To: move.To, Requests: s.Moves.By[move], Samples: s.Moves.Samples[move],
+		})
+	}
+	return status
+}
+
+// shadowCounts are what came of the requests that a shadow was asked about; nil
+// when there was none.
+func shadowCounts(c *rollout.ShadowCounts) map[string]uint64 {
+	counts := map[string]uint64{"same": c.Same.Load(), "moved": c.Moved.Load(), "failed": c.Failed.Load(), "dropped": c.Dropped.Load()}
+	for _, n := range counts {
+		if n > 0 {
+			return counts
+		}
+	}
+	return nil
 }

@@ -80,9 +80,16 @@ type Script struct {
 	EnvValues map[string]string // of those of Env that are set; nil where Env is
 
 	Allow    Allow
+	Shadow   Shadow
 	Rollback Rollback
 	MaxMoved float64 // share of the recorded requests that a new version may move, 0 to 1
 	Record   int     // decisions that are kept
+}
+
+// Shadow is a script that is asked beside the active one.
+type Shadow struct {
+	File   string  // path that can be opened as it stands; "" = none
+	Sample float64 // share of the requests, 0 to 1
 }
 
 // Allow is what a script may do that is refused otherwise.

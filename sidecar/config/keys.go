@@ -52,10 +52,20 @@ func script(s *Script) section {
 			doc: "A new version that sends more than this share of the recorded requests elsewhere is refused."},
 		{name: "rollback", value: rollback(&s.Rollback),
 			doc: "When a new version, on probation for its first 1,000 calls, is taken back by itself. Meanwhile the version before decides what the new one fails on."},
-		{name: "shadow", later: true},
+		{name: "shadow", value: shadow(&s.Shadow),
+			doc: "A script that is asked beside the active one, and decides nothing: the log and /status tell where it would send requests."},
 		{name: "record", value: number(&s.Record, 0, 1_000_000), def: "1000",
 			doc: "How many of the last decisions are kept, with what the script read for them, to explain them, and to tell what a new version changes. 0 keeps none."},
 		{name: "allow", value: allow(&s.Allow), doc: "What a script may do that is refused otherwise."},
+	}}
+}
+
+func shadow(s *Shadow) section {
+	return section{short: "; write shadow: { file: scripts/next.js }", keys: []key{
+		{name: "file", value: text(&s.File, "path", "a path such as scripts/next.js", "", checkScriptName),
+			doc: "Its file, watched as that of the script. Empty: none."},
+		{name: "sample", value: percent(&s.Sample, 100), def: "10%",
+			doc: "The share of the requests on which it is asked."},
 	}}
 }
 

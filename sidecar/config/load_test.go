@@ -18,7 +18,7 @@ func TestDefaultsAreThoseOfTheDocumentation(t *testing.T) {
 		Listen:         []Listener{{Name: "main", Address: ":6188", Forwarded: ForwardedAppend}},
 		DefaultCluster: "one",
 		Script: Script{Timeout: 100 * time.Millisecond, OnError: OnErrorFail,
-			Rollback: Rollback{ErrorRate: 0.01, MinErrors: 5, Window: 30 * time.Second}, MaxMoved: 1, Record: 1000},
+			Rollback: Rollback{ErrorRate: 0.01, MinErrors: 5, Window: 30 * time.Second}, MaxMoved: 1, Record: 1000, Shadow: Shadow{Sample: 0.1}},
 		Clusters: []Cluster{{
 			Name:     "one",
 			Backends: []Backend{{Host: "a", Port: 1, Weight: 1, Raw: "a:1"}},

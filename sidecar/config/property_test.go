@@ -114,7 +114,7 @@ func drawn(t *rapid.T) (*Config, map[string]any) {
 		Script: Script{Timeout: milliseconds(1, 9999).Draw(t, "timeout"), OnError: rapid.SampledFrom([]string{OnErrorFail, "c0"}).Draw(t, "on_error"), Rollback: Rollback{
 			ErrorRate: rapid.SampledFrom([]float64{0, 0.01, 1}).Draw(t, "error rate"), MinErrors: rapid.IntRange(1, 1000).Draw(t, "min errors"),
 			Window: milliseconds(1000, 9999).Draw(t, "rollback window"),
-		}, MaxMoved: rapid.SampledFrom([]float64{0, 0.1, 1}).Draw(t, "max moved"), Record: rapid.IntRange(0, 5000).Draw(t, "record")},
+		}, MaxMoved: rapid.SampledFrom([]float64{0, 0.1, 1}).Draw(t, "max moved"), Record: rapid.IntRange(0, 5000).Draw(t, "record"), Shadow: Shadow{Sample: rapid.SampledFrom([]float64{0, 0.1, 1}).Draw(t, "sample")}},
 		AmbiguousPaths: rapid.SampledFrom([]AmbiguousPaths{AmbiguousPathsPass, AmbiguousPathsRefuse}).Draw(t, "paths"),
 		Limits: Limits{Connections: rapid.IntRange(1, 1000).Draw(t, "connections"), Backlog: rapid.IntRange(1, 1000).Draw(t, "backlog"), Head: int64(rapid.IntRange(1024, 1<<20).Draw(t, "head")), Fields: rapid.IntRange(1, 1000).Draw(t, "fields"),
 			HeadTimeout: milliseconds(1, 9999).Draw(t, "head timeout"), ClientIdle: milliseconds(1, 9999).Draw(t, "client idle"), HalfClose: milliseconds(0, 9999).Draw(t, "half close")},
@@ -140,7 +140,7 @@ func drawn(t *rapid.T) (*Config, map[string]any) {
 		"name": c.Name, "default_cluster": c.DefaultCluster, "ambiguous_paths": string(c.AmbiguousPaths), "dev": c.Dev,
 		"listen":    []any{map[string]any{"name": "in", "address": "127.0.0.1:0", "cluster": "c0", "forwarded": string(c.Listen[0].Forwarded)}},
 		"state_dir": c.StateDir,
-		"script": map[string]any{"timeout": c.Script.Timeout.String(), "on_error": c.Script.OnError, "max_moved": fmt.Sprintf("%g%%", c.Script.MaxMoved*100), "record": c.Script.Record, "rollback": map[string]any{
+		"script": map[string]any{"timeout": c.Script.Timeout.String(), "on_error": c.Script.OnError, "shadow": map[string]any{"sample": fmt.Sprintf("%g%%", c.Script.Shadow.Sample*100)}, "max_moved": fmt.Sprintf("%g%%", c.Script.MaxMoved*100), "record": c.Script.Record, "rollback": map[string]any{
 			"error_rate": fmt.Sprintf("%g%%", c.Script.Rollback.ErrorRate*100), "min_errors": c.Script.Rollback.MinErrors, "window": c.Script.Rollback.Window.String()}},
 		"clusters":        clusterDocs,
 		"trusted_proxies": []any{"10.0.0.0/8"},

@@ -295,6 +295,10 @@ func (u *rules) data(s *Script) {
 			u.r.fault("script.data", "%v", err)
 		}
 	}
+	s.Shadow.File = u.r.locate("script.shadow.file", s.Shadow.File, u.found)
+	if s.Shadow.File != "" && s.File == "" {
+		u.r.fault("script.shadow.file", "there is no script for it to be asked beside: write script.file, or remove this")
+	}
 	for i, dir := range s.Allow.Imports {
 		s.Allow.Imports[i] = u.r.locate("script.allow.imports", dir, u.found)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -22,6 +23,9 @@ func (v *Versions) Run(ctx context.Context) {
 		v.log.WithError(err).Warn("the file system does not tell of changes: a changed script is seen a little later")
 	}
 	defer w.close()
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { v.shadow.run(ctx) })
 	p := patient{}
 	for w.await(ctx, v.bell, p.within(time.Now())) {
 		v.judge()
@@ -91,7 +95,7 @@ func (v *Versions) Prepare(s Settings) (*Candidate, error) {
 func (c *Candidate) compare() error {
 	v, active := c.versions, c.versions.active.Load()
 	if c.next.hash == active.hash {
-		if reflect.DeepEqual(c.next.settings, active.settings) {
+		if same(c.next.settings, active.settings) {
 			v.retire(c.next)
 			c.next = nil
 		}
@@ -102,6 +106,13 @@ func (c *Candidate) compare() error {
 		return fmt.Errorf("%s: %s; script.max_moved is %g%%", c.next.name(), c.moves.String(), 100*c.settings.MaxMoved)
 	}
 	return nil
+}
+
+// same reports whether a version would run just so with other settings. The shadow
+// is another script's affair.
+func same(a, b Settings) bool {
+	a.Shadow = b.Shadow
+	return reflect.DeepEqual(a, b)
 }
 
 // comparing is how long a candidate may take for the recorded requests.
@@ -128,6 +139,7 @@ func (c *Candidate) Activate() {
 	v := c.versions
 	defer v.changing.Unlock()
 	v.settings = c.settings
+	v.shadow.want(c.settings)
 	if c.next == nil {
 		v.tell(nil)
 		return

@@ -43,6 +43,7 @@ type Settings struct {
 	OnError        string // "fail" or a cluster
 	DefaultCluster string // "" = none
 	Probation      Probation
+	Shadow         Shadowing
 	MaxMoved       float64 // the share of the recorded requests that a new version may move, 0 to 1
 }
 
@@ -55,6 +56,7 @@ type Versions struct {
 	bell    chan struct{}  // rung when the active version is to be judged
 	tasks   sync.WaitGroup // versions that are being closed
 	records *record.Ring   // nil: no decision is kept
+	shadow  *shadow
 
 	changing sync.Mutex // one change at a time; guards what is below
 	settings Settings
@@ -91,6 +93,8 @@ type Spared struct {
 // works, the last good one is taken from the state directory, if there is one.
 func New(o Options, s Settings) (*Versions, error) {
 	v := &Versions{options: o, log: o.Log, settings: s, bell: make(chan struct{}, 1)}
+	v.shadow = newShadow(o)
+	v.shadow.want(s)
 	if o.Record > 0 {
 		v.records = record.NewRing(o.Record)
 	}
@@ -136,10 +140,20 @@ func (v *Versions) warnOfMount() {
 // before it where it fails.
 func (v *Versions) Route(r scripting.Request) Decision {
 	active := v.active.Load()
-	if on := active.trial.Load(); on != nil {
-		return v.routeOnTrial(active, on, r)
+	on := active.trial.Load()
+	if on == nil && v.shadow.on.Load() == nil {
+		return Decision{Decision: active.route(r), Version: active.hash}
 	}
-	return Decision{Decision: active.route(r), Version: active.hash}
+	var d Decision
+	if on != nil {
+		d = v.routeOnTrial(active, on, r)
+	} else {
+		d = Decision{Decision: active.route(r), Version: active.hash}
+	}
+	if d.Spared == nil || d.Spared.Outcome != scripting.Timeout { // after a deadline r may not be read any more
+		v.shadow.offer(r, &d.Decision)
+	}
+	return d
 }
 
 func (v *Versions) routeOnTrial(active *version, on *trial, r scripting.Request) Decision {
@@ -227,13 +241,17 @@ type Status struct {
 	OnProbation bool
 	Fault       error // why the files are not what is active
 	Outcomes    map[string]uint64
+	Shadow      ShadowStatus
 }
+
+// ShadowCounts count what became of the requests that a shadow was asked about.
+func (v *Versions) ShadowCounts() *ShadowCounts { return &v.shadow.counts }
 
 // Status is a snapshot. It does not block.
 func (v *Versions) Status() Status {
 	active, told := v.active.Load(), v.told.Load()
 	return Status{
 		File: active.settings.File, Version: active.hash, Since: active.since, Previous: told.previous,
-		OnProbation: active.trial.Load() != nil, Fault: told.fault, Outcomes: active.outcomes(),
+		OnProbation: active.trial.Load() != nil, Fault: told.fault, Outcomes: active.outcomes(), Shadow: v.shadow.status(),
 	}
 }

@@ -20,6 +20,7 @@ type State struct {
 
 	Retries   map[string]uint64 // by reason
 	Decisions map[string]uint64 // of scripts, by outcome
+	Shadow    map[string]uint64 // requests on which a shadow was asked, by what came of it; nil: none was
 	Script    string            // version of the script in force; empty: the built-in rule
 	ReloadOK  bool              // the last reload became active
 
@@ -83,6 +84,7 @@ var (
 	backends = describe("cluster_backends", "Backends of the cluster by the verdict on them.", "cluster", "state")
 
 	decisions    = describe("script_decisions_total", "Decisions of routing scripts by outcome.", "outcome")
+	shadowed     = describe("shadow_decisions_total", "Requests on which a shadow script was asked, by what came of it; dropped: it was busy.", "result")
 	rules        = describe("rule_requests_total", "Requests by the rule of the script that decided on them; beyond 64 rules: other.", "rule")
 	scriptInfo   = describe("script_info", "The routing script in force.", "version")
 	reloadOK     = describe("config_last_reload_successful", "Whether the last reload became active (1) or was refused (0).")
@@ -95,7 +97,7 @@ var (
 func (*Metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		requests, durations, received, sent, interrupted, active, clients, accepted, refused, evicted, panics, tries, failures, retried,
-		inFlight, retries, exhausted, healthy, backends, decisions, rules, scriptInfo, reloadOK, buildInfo, accessLines, accessMissed,
+		inFlight, retries, exhausted, healthy, backends, decisions, shadowed, rules, scriptInfo, reloadOK, buildInfo, accessLines, accessMissed,
 	} {
 		to <- d
 	}
@@ -195,6 +197,9 @@ func (c collection) backends(clusters []string, all []Backend) {
 func (c collection) control(s *State) {
 	for outcome, n := range s.Decisions {
 		c.count(decisions, n, outcome)
+	}
+	for result, n := range s.Shadow {
+		c.count(shadowed, n, result)
 	}
 	if s.Script != "" {
 		c.gauge(scriptInfo, 1, s.Script)
