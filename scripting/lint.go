@@ -36,6 +36,9 @@ func (s *source) lint(tree *ast.Program, backtracking bool) (*findings, error) {
 	if err := s.lintRegexps(tree, backtracking); err != nil {
 		return nil, err
 	}
+	if at, again := routeAgain(tree.Body); again {
+		return nil, s.faultAt(int(at)-1, "the script defines route twice: keep one")
+	}
 	route, declared := findRouteLiteral(tree.Body)
 	if body, ok := moduleOf(tree); declared == 0 && ok {
 		route, declared = exportedRoute(body)
@@ -58,6 +61,18 @@ func (s *source) lint(tree *ast.Program, backtracking bool) (*findings, error) {
 // findRouteLiteral is what the top level declares as route, and where.
 func findRouteLiteral(body []ast.Statement) (route ast.Expression, at file.Idx) {
 	return findDeclared(body, "route")
+}
+
+// routeAgain is where a second function of the top level is called route, which
+// would silently replace the first.
+func routeAgain(body []ast.Statement) (at file.Idx, again bool) {
+	for i := range body {
+		if _, first := findDeclared(body[i:i+1], "route"); first > 0 {
+			_, at := findDeclared(body[i+1:], "route")
+			return at, at > 0
+		}
+	}
+	return 0, false
 }
 
 // findDeclared is what a list of statements declares by a name, and where.

@@ -39,7 +39,9 @@ func (b *build) setUp(p api.PluginBuild, text string) {
 		if err != nil {
 			return api.OnLoadResult{}, err
 		}
-		content = withoutMap(content)
+		if filepath.Ext(a.Path) != ".json" {
+			content = withoutMap(content)
+		}
 		return api.OnLoadResult{Contents: &content, Loader: loaders[filepath.Ext(a.Path)]}, nil
 	})
 }
@@ -66,13 +68,11 @@ func (b *build) load(path, entry string) (string, error) {
 	return b.check(path, content)
 }
 
-// withoutMap breaks comments that lead to source maps, at the same length: esbuild
-// would read the map, and the files that it names, from anywhere.
+// withoutMap ends a text with a comment that leads to an empty source map: esbuild
+// goes by the last one, and would read the map of another, and the files that that
+// names, from anywhere.
 func withoutMap(text string) string {
-	for _, comment := range []string{"//#", "//@", "/*#", "/*@"} {
-		text = strings.ReplaceAll(text, comment+" sourceMappingURL=", comment+" sourceMappingURL:")
-	}
-	return text
+	return text + "\n//# sourceMappingURL=data:application/json,{}\n"
 }
 
 // check is the text of a file, if a parser may see it.
