@@ -90,7 +90,7 @@ export function cookie(name, value, options) {
   if (/[^\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]/.test(value)) bad('the value has a character that no cookie can have: use encodeURIComponent');
   const { path = '/', maxAge, sameSite, secure, httpOnly } = withoutNull(options);
   only('cookie', options || {}, ['maxAge', 'path', 'sameSite', 'secure', 'httpOnly']);
-  if (typeof path !== 'string' || !/^\/[\x20-\x3a\x3c-\x7e]*$/.test(path)) bad("path takes a path such as '/'");
+  if (typeof path !== 'string' || !/^\/[\x21\x23-\x3a\x3c-\x5b\x5d-\x7e]*$/.test(path)) bad("path takes a path such as '/'");
   if (maxAge !== undefined && !Number.isInteger(maxAge)) bad('maxAge takes a whole number of seconds');
   if (sameSite !== undefined && !['Lax', 'Strict', 'None'].includes(sameSite)) bad("sameSite takes 'Lax', 'Strict' or 'None'");
   if (sameSite === 'None' && !secure) bad("sameSite 'None' needs secure: true, or browsers drop the cookie");
@@ -99,7 +99,9 @@ export function cookie(name, value, options) {
   if (sameSite !== undefined) parts.push(`SameSite=${sameSite}`);
   if (secure) parts.push('Secure');
   if (httpOnly) parts.push('HttpOnly');
-  return parts.join('; ');
+  const whole = parts.join('; ');
+  if (whole.length - 1 > 4096) bad('browsers take at most 4096 bytes');
+  return whole;
 }
 
 /** The route that it is given. */
