@@ -8,8 +8,12 @@ import (
 )
 
 const (
-	patience       = time.Millisecond // how long a request waits for a runtime
-	slotsPerWorker = 4                // runtimes at most, per worker
+	// patience is how long a request waits for a runtime. Spares are built at once;
+	// what takes long is a machine that gives the process no time, as a container
+	// with a small share of it: then to wait is better than to fail.
+	patience = 25 * time.Millisecond
+
+	slotsPerWorker = 4 // runtimes at most, per worker
 )
 
 // A pool holds a script's runtimes in slots. The first ones, one per worker, are

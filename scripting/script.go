@@ -169,7 +169,7 @@ func (o Options) complete() (Options, error) {
 }
 
 // Route asks the script where r goes. It runs on the caller's goroutine, which
-// waits at most 1 ms for a runtime and then at most the timeout, with one
+// waits at most 25 ms for a runtime and then at most the timeout, with one
 // exception: a built-in of the engine that computes for long cannot be
 // interrupted. Then Route returns only when that built-in does. The runtime has
 // been given up and replaced by then, and r is not called any more after the

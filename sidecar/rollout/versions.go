@@ -164,7 +164,7 @@ func (v *Versions) routeOnTrial(active *version, on *trial, r scripting.Request)
 	if on.observe(client, input, d) {
 		v.ring()
 	}
-	if before == nil || !toBlame(d.Outcome) || time.Since(began) > active.settings.Timeout+tardy {
+	if before == nil || !d.Outcome.Failed() || time.Since(began) > active.settings.Timeout+tardy {
 		return Decision{Decision: d, Version: active.hash}
 	}
 	old := before.route(r)
