@@ -15,6 +15,9 @@ const maxMessage = 500 // bytes of an exception's message that are kept
 // runs under the call's ticket: to render a thrown object may run its code.
 func (rt *runtime) failure(x any) Decision {
 	if reached, ok := x.(*goja.InterruptedError); ok {
+		if reached.Value() == any(errMemory) {
+			return rt.script.fail(Exception, fmt.Errorf("%s: RangeError: %w", rt.script.where(reached.Stack()), errMemory))
+		}
 		return rt.script.fail(Timeout, rt.script.ranPast("route", rt.script.where(reached.Stack())))
 	}
 	message, stack := rt.describe(x)

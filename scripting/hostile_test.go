@@ -3,6 +3,7 @@ package scripting
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // Each of these asks one built-in for more than a script may have. Without its
@@ -117,5 +118,23 @@ JSON.stringify = null; Object.keys = null; Object.freeze = null; RangeError = nu
 function route(req, ctx) { console.log({a: 1}); return req.path === '/x' && !ctx.clusters.cluster && ctx.clusters.one.healthy ? 'one' : 'two'; }`)
 	if d := s.Route(get("/x")); d.Cluster != "one" || d.Outcome != OK {
 		t.Errorf("%+v", d)
+	}
+}
+
+// With a long deadline it is the heap that ends a call.
+func TestATextThatGrowsWithoutEndIsEndedByItsMemory(t *testing.T) {
+	for _, body := range []string{
+		"let s = 'x'; for (;;) s += s;",
+		"let s = ''; const part = 'x'.repeat(1e6); for (;;) s += part;",
+		"const all = []; for (;;) all.push('x'.repeat(1e5) + all.length);",
+	} {
+		s := load(t, "function route(req) { if (req.path === '/') { "+body+" } return 'one'; }", oneWorker)
+		s.watchdog.timeout = time.Minute
+		if d := s.Route(get("/")); d.Outcome != Exception || !strings.Contains(d.Err.Error(), "the call takes too much memory") {
+			t.Errorf("%s: %v %v", body, d.Outcome, d.Err)
+		}
+		if d := s.routeSoon(get("/next")); d.Cluster != "one" {
+			t.Errorf("%s: the next call: %+v", body, d)
+		}
 	}
 }

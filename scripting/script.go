@@ -195,7 +195,7 @@ func (s *Script) route(r Request, m Moment, once bool) Decision {
 	if once && s.spend(rt) || !once && s.release(rt) {
 		return decision
 	}
-	if decision.Outcome == Timeout { // says where in the script
+	if decision.Outcome == Timeout || errors.Is(decision.Err, errMemory) { // says where in the script
 		return decision
 	}
 	return s.fail(Timeout, s.ranPast("route", ""))

@@ -21,6 +21,7 @@ type watchdog struct {
 	timeout time.Duration
 	tick    time.Duration
 	awake   atomic.Bool
+	heap    heap
 	seen    []sighting // by slot; owned by the goroutine that won awake
 }
 
@@ -29,12 +30,14 @@ type sighting struct {
 	rt    *runtime
 	state uint64
 	since time.Time
+	heap  uint64 // bytes in use then
 }
 
 var errDeadline = errors.New("deadline")
 
 func (w *watchdog) init(timeout time.Duration, slots int) {
 	w.timeout = timeout
+	w.heap.init()
 	w.tick = min(max(timeout/20, time.Millisecond), longestTick)
 	w.seen = make([]sighting, slots)
 }
@@ -92,6 +95,9 @@ func (s *Script) look(now time.Time) (busy, called bool) {
 			called = true
 		}
 		if phaseOf(state) != idle {
+			if sight.heap == 0 {
+				sight.heap = s.watchdog.heap.inUse()
+			}
 			busy = true
 			s.judge(sight, now)
 		}
@@ -106,8 +112,15 @@ func (s *Script) judge(sight *sighting, now time.Time) {
 	age := now.Sub(sight.since)
 	switch phaseOf(sight.state) {
 	case running:
-		if age >= s.watchdog.timeout && sight.rt.ticket.move(sight.state, interrupted) {
-			sight.rt.js.Interrupt(errDeadline)
+		var why error
+		switch {
+		case age >= s.watchdog.timeout:
+			why = errDeadline
+		case age > 0 && s.watchdog.heap.hasGrown(sight.heap):
+			why = errMemory
+		}
+		if why != nil && sight.rt.ticket.move(sight.state, interrupted) {
+			sight.rt.js.Interrupt(why)
 			sight.state, sight.since = with(sight.state, interrupted), now
 		}
 	case interrupted:
