@@ -31,6 +31,9 @@ const (
 	XForwardedHost
 	XForwardedProto
 	XRequestID
+	// Alias is a field such as X_Forwarded_For: gateways to CGI and WSGI give the
+	// application one variable for it and for the field that a proxy vouches for.
+	Alias
 )
 
 // fieldID finds a name by its length first: most names differ from every known
@@ -64,24 +67,24 @@ func fieldID(name []byte) FieldID {
 		if name[0]|0x20 == 'm' {
 			return known(name, "max-forwards", MaxForwards)
 		}
-		return known(name, "x-request-id", XRequestID)
+		return orAlias(name, "x-request-id", XRequestID)
 	case 14:
 		if name[0]|0x20 == 'c' {
 			return known(name, "content-length", ContentLength)
 		}
 		return known(name, "http2-settings", HTTP2Settings)
 	case 15:
-		return known(name, "x-forwarded-for", XForwardedFor)
+		return orAlias(name, "x-forwarded-for", XForwardedFor)
 	case 16:
 		if name[0]|0x20 == 'x' {
-			return known(name, "x-forwarded-host", XForwardedHost)
+			return orAlias(name, "x-forwarded-host", XForwardedHost)
 		}
 		return known(name, "proxy-connection", ProxyConnection)
 	case 17:
 		if name[0]|0x20 == 't' {
 			return known(name, "transfer-encoding", TransferEncoding)
 		}
-		return known(name, "x-forwarded-proto", XForwardedProto)
+		return orAlias(name, "x-forwarded-proto", XForwardedProto)
 	}
 	return Other
 }
@@ -91,6 +94,31 @@ func known(name []byte, lower string, id FieldID) FieldID {
 		return id
 	}
 	return Other
+}
+
+// orAlias is known for a field that may be written with underscores to slip past a
+// proxy.
+func orAlias(name []byte, lower string, id FieldID) FieldID {
+	if id := known(name, lower, id); id != Other {
+		return id
+	}
+	return aliased(name, lower)
+}
+
+func aliased(name []byte, lower string) FieldID {
+	other := false
+	for i, c := range name {
+		switch {
+		case c == '_' && lower[i] == '-':
+			other = true
+		case c != lower[i] && c|0x20 != lower[i]:
+			return Other
+		}
+	}
+	if !other {
+		return Other
+	}
+	return Alias
 }
 
 // scanField reads the field line at buf[at:] in one pass, and returns where the

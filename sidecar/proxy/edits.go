@@ -1,6 +1,64 @@
 package proxy
 
-import "strings"
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"outrider/sidecar/http1"
+)
+
+// checkDecision refuses what can not be written into a message.
+func checkDecision(d *Decision) error {
+	if d.RequestHeaders == nil && d.ResponseHeaders == nil && d.Path == "" {
+		return nil
+	}
+	err := errors.Join(checkEdits(d.RequestHeaders), checkEdits(d.ResponseHeaders), checkTarget(d.Path))
+	if err == nil {
+		return nil
+	}
+	return &Fault{
+		Status: http.StatusInternalServerError, Type: "proxy_configuration_error",
+		Detail: "the routing script decided on what can not be sent", Err: err,
+	}
+}
+
+// checkEdits looks at what a router wants to write into a message once more: whatever
+// the router is, nothing of it may break one.
+func checkEdits(edits []HeaderEdit) error {
+	for i := range edits {
+		name := edits[i].Name
+		switch {
+		case !http1.IsToken(name):
+			return fmt.Errorf("field name %q is not a token", name)
+		case http1.HopByHop(name) || strings.EqualFold(name, "Via"):
+			return fmt.Errorf("field %s belongs to the connection", name)
+		}
+		for _, value := range edits[i].Values {
+			if !http1.IsValue(value) {
+				return fmt.Errorf("value of field %s has a control character", name)
+			}
+		}
+	}
+	return nil
+}
+
+// checkTarget looks at a path that a router wants to ask for.
+func checkTarget(path string) error {
+	if path == "" {
+		return nil
+	}
+	for i := range len(path) {
+		if c := path[i]; c <= ' ' || c >= 0x7f || c == '#' {
+			return fmt.Errorf("path has the character %q", c)
+		}
+	}
+	if path[0] != '/' {
+		return errors.New("path does not begin with a slash")
+	}
+	return nil
+}
 
 // edited tells whether the edits say something of a field.
 func edited(edits []HeaderEdit, name string) bool {

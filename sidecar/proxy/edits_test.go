@@ -66,6 +66,30 @@ func TestARouterRemovesCookiesThatTheBackendSets(t *testing.T) {
 	}
 }
 
+func TestWhatARouterMayNotWriteIsRefusedByTheProxyToo(t *testing.T) {
+	for name, d := range map[string]proxy.Decision{
+		"a name with a blank":   {RequestHeaders: []proxy.HeaderEdit{{Name: "a b", Values: []string{"c"}}}},
+		"a value with a line":   {RequestHeaders: []proxy.HeaderEdit{{Name: "a", Values: []string{"b\r\nc: d"}}}},
+		"framing":               {RequestHeaders: []proxy.HeaderEdit{{Name: "Content-Length"}}},
+		"a response's line":     {ResponseHeaders: []proxy.HeaderEdit{{Name: "a", Values: []string{"b", "c\n"}}}},
+		"a response's framing":  {ResponseHeaders: []proxy.HeaderEdit{{Name: "transfer-encoding", Values: []string{"chunked"}}}},
+		"Via":                   {RequestHeaders: []proxy.HeaderEdit{{Name: "via"}}},
+		"a path with a blank":   {Path: "/a b"},
+		"a path with a line":    {Path: "/a\r\nb: c"},
+		"a path without slash":  {Path: "a"},
+		"a path with a comment": {Path: "/a#b"},
+	} {
+		app := newUpstream(t, answers(ok))
+		s := newSidecar(t, to(app), deciding(d))
+		if got := s.exchange(t, get("")); got.StatusCode != 500 {
+			t.Errorf("%s: got %s", name, got.Status)
+		}
+		if n := app.accepted(); n != 0 {
+			t.Errorf("%s: the upstream was asked", name)
+		}
+	}
+}
+
 func TestInterimResponsesAreNotEdited(t *testing.T) {
 	app := newUpstream(t, answers("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"+ok))
 	s := newSidecar(t, to(app), deciding(proxy.Decision{ResponseHeaders: []proxy.HeaderEdit{{Name: "Link"}, {Name: "X-A", Values: []string{"1"}}}}))

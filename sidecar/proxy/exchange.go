@@ -74,10 +74,12 @@ const (
 // run is the life of a request. It reports false when another task goes on with
 // it: then nothing of the exchange may be touched any more.
 func (x *exchange) run() bool {
-	if err := x.readHead(); err == errHeadUnfinished { //nolint:errorlint // never wrapped
+	switch err := x.readHead(); err { //nolint:errorlint // never wrapped
+	case nil:
+	case errHeadUnfinished:
 		x.ending = unread
 		return true
-	} else if err != nil {
+	default:
 		x.fail(err)
 		x.account()
 		return true
@@ -104,6 +106,9 @@ func (x *exchange) carryOutDecision() error {
 		return d.Fault
 	case d.Respond != nil:
 		return x.respond(d.Respond)
+	}
+	if err := checkDecision(&x.decision); err != nil {
+		return err
 	}
 	if err := x.forward(); err != nil {
 		return err

@@ -30,6 +30,9 @@ func (x *exchange) appendRequestHead(dst []byte) []byte {
 		dst = append(dst, "\r\n"...)
 	}
 	dst = appendEdits(dst, edits)
+	if x.req.Body().Kind == http1.Chunked {
+		dst = appendTrailerField(dst, &x.req.Head, x.head)
+	}
 	dst = http1.AppendFraming(dst, x.req.Body())
 	return append(x.appendRequestConnection(dst), "\r\n"...)
 }
@@ -108,8 +111,6 @@ func (x *exchange) dropsRequestField(id http1.FieldID, nominated bool) bool {
 		return false
 	case http1.Expect:
 		return !x.req.ExpectContinue
-	case http1.Trailer:
-		return x.req.Body().Kind != http1.Chunked
 	case http1.Forwarded:
 		return nominated || !x.keepsForwarded()
 	case http1.XForwardedHost, http1.XForwardedProto:
@@ -213,15 +214,15 @@ func (x *exchange) appendResponseHead(dst []byte, f http1.Framing) []byte {
 	if x.resp.Interim() && x.resp.Status != http.StatusSwitchingProtocols { // another one follows
 		edits = nil
 	}
-	dst = x.appendKept(dst, &x.resp.Head, buf, edits, func(id http1.FieldID, nominated bool) bool {
-		return dropsResponseField(id, nominated, f)
-	})
+	dst = x.appendKept(dst, &x.resp.Head, buf, edits, dropsResponseField)
 	if _, dated := x.resp.Lookup(buf, http1.Date); !dated && !x.resp.Interim() && !edited(edits, "Date") {
 		dst = x.server.appendDate(dst)
 	}
 	dst = appendEdits(dst, edits)
-	dst = http1.AppendFraming(dst, f)
-	return dst
+	if f.Kind == http1.Chunked {
+		dst = appendTrailerField(dst, &x.resp.Head, buf)
+	}
+	return http1.AppendFraming(dst, f)
 }
 
 func (x *exchange) appendStatusLine(dst []byte, status int, reason []byte) []byte {
@@ -233,15 +234,12 @@ func (x *exchange) appendStatusLine(dst []byte, status int, reason []byte) []byt
 	return dst
 }
 
-// dropsResponseField tells which fields do not go to the client as they came,
-// with a body that is framed so.
-func dropsResponseField(id http1.FieldID, nominated bool, f http1.Framing) bool {
+// dropsResponseField tells which fields do not go to the client as they came.
+func dropsResponseField(id http1.FieldID, nominated bool) bool {
 	switch id {
 	case http1.Connection, http1.ContentLength, http1.HTTP2Settings, http1.KeepAlive, http1.ProxyConnection,
-		http1.TE, http1.TransferEncoding, http1.Upgrade:
+		http1.TE, http1.Trailer, http1.TransferEncoding, http1.Upgrade:
 		return true
-	case http1.Trailer:
-		return f.Kind != http1.Chunked
 	case http1.Date:
 		return false
 	}

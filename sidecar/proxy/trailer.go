@@ -3,19 +3,32 @@ package proxy
 import "outrider/sidecar/http1"
 
 // appendAnnounced appends the names that the Trailer fields of a head announce,
-// as one list, but those that Connection keeps on this hop (RFC 9110, 7.6.1).
+// as one list, but those that may not stand in a trailer, and those that Connection
+// keeps on this hop (RFC 9110, 7.6.1).
 func appendAnnounced(dst []byte, h *http1.Head, buf []byte) []byte {
 	for _, f := range h.Fields {
 		if f.ID != http1.Trailer {
 			continue
 		}
 		for name := range http1.Tokens(f.Value.Of(buf)) {
-			if !h.Nominates || !h.Nominated(buf, name) {
+			if http1.AllowedInTrailer(name) && (!h.Nominates || !h.Nominated(buf, name)) {
 				dst = append(append(dst, name...), ',')
 			}
 		}
 	}
 	return dst
+}
+
+// appendTrailerField appends the announcement of the trailers that are passed on
+// with a chunked body. There is none where nothing is left of it.
+func appendTrailerField(dst []byte, h *http1.Head, buf []byte) []byte {
+	const name = "Trailer: "
+	before := len(dst)
+	dst = appendAnnounced(append(dst, name...), h, buf)
+	if len(dst) == before+len(name) {
+		return dst[:before]
+	}
+	return append(dst[:len(dst)-1], "\r\n"...) // in the place of the last comma
 }
 
 // appendLastChunk ends a chunked body, with the trailer fields, in buf, that the
