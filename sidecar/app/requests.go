@@ -93,6 +93,10 @@ func (a *App) state() telemetry.State {
 		Accepted: counts.Accepted, Refused: counts.Refused, Evicted: counts.Evicted, Panics: counts.Panics,
 		Retries: make(map[string]uint64), Decisions: a.decisions.all(),
 		ReloadOK: now.whyNot() == nil, Backends: a.backendStates(),
+		Exhausted: make(map[string]uint64),
+	}
+	for name, u := range a.clusters.Load().byName {
+		s.Exhausted[name] = u.RetriesRefused()
 	}
 	for _, r := range counts.Retries {
 		s.Retries[r.Reason] = r.Count
@@ -116,7 +120,7 @@ func (a *App) backendStates() []telemetry.Backend {
 			n, seen := b.Counters(), known[keyOf(b)]
 			all = append(all, telemetry.Backend{
 				Cluster: name, Address: b.Address(), State: b.State().String(), Checks: !seen.Streak.Down, Passive: seen.Until.IsZero(),
-				Tries: n.Requests.Load(), Failures: n.Failures.Load(), Retried: n.Retried.Load(), Refused: n.RetriesRefused.Load(), InFlight: n.InFlight.Load(),
+				Tries: n.Requests.Load(), Failures: n.Failures.Load(), Retried: n.Retried.Load(), InFlight: n.InFlight.Load(),
 			})
 		}
 	}

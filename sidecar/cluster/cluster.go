@@ -55,6 +55,7 @@ type Cluster struct {
 
 	began  time.Time
 	budget budget
+	broke  atomic.Uint64 // further tries that the budget refused
 
 	mu      sync.Mutex // one change of the rotation at a time; guards what follows
 	members []share
@@ -182,7 +183,16 @@ func (c *Cluster) Again(b *Backend) bool { return b.enter(int64(c.policy.Load().
 
 // MayRetry takes one further try from the cluster's budget, and reports false
 // when that is used up.
-func (c *Cluster) MayRetry() bool { return c.budget.spend(c.turn.Load(), time.Since(c.began)) }
+func (c *Cluster) MayRetry() bool {
+	if c.budget.spend(c.turn.Load(), time.Since(c.began)) {
+		return true
+	}
+	c.broke.Add(1)
+	return false
+}
+
+// RetriesRefused counts the further tries that the budget refused.
+func (c *Cluster) RetriesRefused() uint64 { return c.broke.Load() }
 
 // Usable is how many backends are not down.
 func (c *Cluster) Usable() int { return c.rotation.Load().usable }

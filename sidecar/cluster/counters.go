@@ -18,7 +18,5 @@ type Counters struct {
 	Failures atomic.Uint64 // requests whose client saw an error because of it
 	Retried  atomic.Uint64 // failed here, then given to another try
 
-	RetriesRefused atomic.Uint64 // of Failures, those that the retry budget gave no other try
-
 	_ [cacheLine]byte
 }

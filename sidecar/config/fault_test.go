@@ -302,3 +302,12 @@ func TestAnOrdinaryReadErrorIsPassedOn(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestPassiveThatCountsNothingIsRefused(t *testing.T) {
+	for _, on := range []string{"[]", `""`} {
+		_, err := loadText(clusterOne("    passive: { on: " + on + " }\n"))
+		if got := faultLines(t, err); len(got) != 1 || !strings.Contains(got[0], "clusters.one.passive.on: nothing counts; write passive: off") {
+			t.Errorf("on: %s: %q", on, got)
+		}
+	}
+}

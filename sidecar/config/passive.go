@@ -85,7 +85,11 @@ func (w passiveWords) read(r *reader, path string, n *node) {
 	if n.kind == kindScalar {
 		n = untypedScalar(n.text, n.at)
 	}
+	before := len(r.faults.list)
 	w.list.read(r, path, n)
+	if len(*w.into) == 0 && len(r.faults.list) == before {
+		r.faults.add(n.at, path, "nothing counts; write passive: off in the cluster where that is meant")
+	}
 }
 
 func (w passiveWords) schema() schema {

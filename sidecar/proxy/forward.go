@@ -115,7 +115,6 @@ func (x *exchange) giveUp(b *cluster.Backend, failed failure, err error) error {
 	if !failed.unfunded || !errors.As(err, &fault) {
 		return err
 	}
-	b.Counters().RetriesRefused.Add(1)
 	x.server.warnings.Warn("retry budget "+b.ClusterName(), logrus.Fields{"cluster": b.ClusterName(), "backend": b.String(), logrus.ErrorKey: err},
 		"the retry budget of a cluster is used up: failures go to the clients")
 	fault.Detail += "; the retry budget of cluster " + b.ClusterName() + " is used up"

@@ -19,6 +19,7 @@ type State struct {
 	Panics   uint64
 
 	Retries   map[string]uint64 // by reason
+	Exhausted map[string]uint64 // further tries that the retry budget refused, by cluster
 	Decisions map[string]uint64 // of scripts, by outcome
 	Shadow    map[string]uint64 // requests on which a shadow was asked, by what came of it; nil: none was
 	Script    string            // version of the script in force; empty: the built-in rule
@@ -39,7 +40,6 @@ type Backend struct {
 	Tries    uint64 // requests sent to it, retries included
 	Failures uint64 // whose client saw an error because of it
 	Retried  uint64 // failed here, then given to another try
-	Refused  uint64 // of Failures, those that the cluster's retry budget gave no other try
 	InFlight int64
 }
 
@@ -171,10 +171,9 @@ func (c collection) process(s *State) {
 }
 
 func (c collection) backends(clusters []string, all []Backend) {
-	having, refused := make(map[[2]string]int), make(map[string]uint64)
+	having := make(map[[2]string]int)
 	for _, b := range all {
 		having[[2]string{b.Cluster, b.State}]++
-		refused[b.Cluster] += b.Refused
 		c.count(tries, b.Tries, b.Cluster, b.Address)
 		c.count(failures, b.Failures, b.Cluster, b.Address)
 		c.count(retried, b.Retried, b.Cluster, b.Address)
@@ -187,7 +186,6 @@ func (c collection) backends(clusters []string, all []Backend) {
 		if name == "" {
 			continue
 		}
-		c.count(exhausted, refused[name], name)
 		for _, state := range states() {
 			c.gauge(backends, float64(having[[2]string{name, state}]), name, state)
 		}
@@ -195,6 +193,9 @@ func (c collection) backends(clusters []string, all []Backend) {
 }
 
 func (c collection) control(s *State) {
+	for cluster, n := range s.Exhausted {
+		c.count(exhausted, n, cluster)
+	}
 	for outcome, n := range s.Decisions {
 		c.count(decisions, n, outcome)
 	}

@@ -20,10 +20,10 @@ import (
 func someState() State {
 	return State{
 		Version: "1.2.3", Clients: 4, Active: 2, Accepted: 10, Refused: 1, Evicted: 2, Panics: 0, Script: "ab12", ReloadOK: true,
-		Retries: map[string]uint64{"connect": 3}, Decisions: map[string]uint64{"ok": 7}, Access: new(AccessCounts),
+		Retries: map[string]uint64{"connect": 3}, Decisions: map[string]uint64{"ok": 7}, Access: new(AccessCounts), Exhausted: map[string]uint64{"one": 3, "two": 0},
 		Backends: []Backend{
-			{Cluster: "one", Address: "10.0.0.7:80", State: "up", Checks: true, Passive: true, Refused: 2, Tries: 5, Failures: 1, Retried: 2, InFlight: 1},
-			{Cluster: "one", Address: "10.0.0.8:80", State: "down", Refused: 1},
+			{Cluster: "one", Address: "10.0.0.7:80", State: "up", Checks: true, Passive: true, Tries: 5, Failures: 1, Retried: 2, InFlight: 1},
+			{Cluster: "one", Address: "10.0.0.8:80", State: "down"},
 			{Cluster: "one", Address: "10.0.0.9:80", State: "trial", Checks: true, Passive: true},
 		},
 	}
