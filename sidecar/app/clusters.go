@@ -116,7 +116,11 @@ func (a *App) setMembers(c *cluster.Cluster, members []cluster.Member) {
 		a.proxy.Forget(left)
 		a.incidents.forget(left)
 	}
-	a.monitor.Set(a.targets())
+	var targets []health.Target
+	if u := a.clusters.Load().byName[c.Name()]; u != nil {
+		targets = u.targets()
+	}
+	a.monitor.SetCluster(c.Name(), targets)
 }
 
 func (a *App) nameTrouble(name, host string, err error) {
@@ -133,20 +137,26 @@ func (a *App) targets() []health.Target {
 	var all []health.Target
 	cs := a.clusters.Load()
 	for _, name := range cs.names {
-		u := cs.byName[name]
-		for _, b := range u.Backends() {
-			all = append(all, health.Target{
-				Key:      keyOf(b),
-				Name:     b.String(),
-				Checker:  checker(u.config, b),
-				Interval: u.config.Check.Interval,
-				Timeout:  u.config.Check.Timeout,
-				Jitter:   u.config.Check.Jitter,
-				Rise:     u.config.Check.Rise,
-				Fall:     u.config.Check.Fall,
-				Passive:  passive(u.config.Passive),
-			})
-		}
+		all = append(all, cs.byName[name].targets()...)
+	}
+	return all
+}
+
+// targets are the backends of a cluster, with their checks.
+func (u *upstream) targets() []health.Target {
+	var all []health.Target
+	for _, b := range u.Backends() {
+		all = append(all, health.Target{
+			Key:      keyOf(b),
+			Name:     b.String(),
+			Checker:  checker(u.config, b),
+			Interval: u.config.Check.Interval,
+			Timeout:  u.config.Check.Timeout,
+			Jitter:   u.config.Check.Jitter,
+			Rise:     u.config.Check.Rise,
+			Fall:     u.config.Check.Fall,
+			Passive:  passive(u.config.Passive),
+		})
 	}
 	return all
 }

@@ -81,9 +81,34 @@ func (m *Monitor) Set(targets []Target) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 
+	m.replace(nil, targets)
+}
+
+// SetCluster is Set for the targets of one cluster: those of others stay as they
+// are, and cost nothing.
+func (m *Monitor) SetCluster(name string, targets []Target) {
+	m.delivering.Lock()
+	defer m.delivering.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+
+	others := make([]*watch, 0, len(m.order)+len(targets))
+	for _, w := range m.order {
+		if w.target.Cluster != name {
+			others = append(others, w)
+		}
+	}
+	m.replace(others, targets)
+}
+
+// replace has targets watched beside those that stay.
+func (m *Monitor) replace(staying []*watch, targets []Target) {
 	now := time.Now()
-	kept := make(map[Key]*watch, len(targets))
-	m.order = m.order[:0]
+	kept := make(map[Key]*watch, len(staying)+len(targets))
+	for _, w := range staying {
+		kept[w.target.Key] = w
+	}
+	m.order = staying
 	for _, t := range targets {
 		if kept[t.Key] != nil {
 			continue

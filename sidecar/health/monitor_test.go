@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -664,4 +665,30 @@ func TestDeadlineAndCancellationAreToldApart(t *testing.T) {
 	if !cause.Local(fmt.Errorf("dial: %w", errors.Join(syscall.EADDRNOTAVAIL))) {
 		t.Error("no free port is ours")
 	}
+}
+
+func TestTheTargetsOfOneClusterAreReplacedAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := func(cluster string, target Target) Target {
+			target.Cluster = cluster
+			return target
+		}
+		bad := &farEnd{err: refused()}
+		m := monitor(t, in("a", target(1, bad)), in("b", target(2, &farEnd{})))
+		time.Sleep(5 * time.Second)
+		m.SetCluster("b", []Target{in("b", target(3, &farEnd{})), in("b", target(4, bad))})
+		time.Sleep(5 * time.Second)
+		states := make(map[string]State)
+		for _, s := range m.Snapshot() {
+			states[s.Cluster+" "+s.Name] = s.State
+		}
+		want := map[string]State{"a app-1:8080": Down, "b app-3:8080": Up, "b app-4:8080": Down}
+		if !maps.Equal(states, want) {
+			t.Errorf("the states are %v, want %v", states, want)
+		}
+		m.SetCluster("a", nil)
+		if n := len(m.Snapshot()); n != 2 {
+			t.Errorf("%d are watched after a cluster has gone", n)
+		}
+	})
 }
