@@ -36,7 +36,11 @@ func TestBuiltInsRefuseTheBoundless(t *testing.T) {
 		"(function f() { return 'x'.replace('x', f); })()", "(function f() { return JSON.stringify({toJSON: f}); })()", "(function f() { return String({toString: f}); })()",
 		"(function f() { return Reflect.apply(f, null, []); })()",
 	} {
-		d := load(t, "function route() { const made = "+expression+"; return 'one'; }", oneWorker).Route(get("/"))
+		s := load(t, "function route() { const made = "+expression+"; return 'one'; }", oneWorker)
+		d := s.Route(get("/"))
+		for tries := 0; d.Outcome == Timeout && tries < 5; tries++ { // a busy machine may have paused the test
+			d = s.routeSoon(get("/"))
+		}
 		if d.Outcome != Exception || !strings.Contains(d.Err.Error(), "RangeError") {
 			t.Errorf("%s: %v %v", expression, d.Outcome, d.Err)
 		}

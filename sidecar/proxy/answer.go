@@ -43,9 +43,10 @@ func (x *exchange) answer() error {
 // farewell is how a connection ends on which no further request is served. Where
 // the client may be sending one, or has, a plain close would reset the connection
 // and could destroy the answer on its way (RFC 9112, 9.6). A client that has said
-// itself that this was its last request costs no more than the close.
+// itself that this was its last request costs no more than a look at what it may
+// have sent nevertheless, and the close.
 func (x *exchange) farewell() ending {
-	unread := len(x.conn.Bytes()) > 0
+	unread := len(x.conn.Bytes()) > 0 || x.conn.FillNow(stream.SmallBuffer)
 	if unread || x.req.Persistent() && !x.halfClosed {
 		return loiter
 	}

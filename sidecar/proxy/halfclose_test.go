@@ -42,8 +42,8 @@ func TestALostClientCancelsTheExchange(t *testing.T) {
 			lost := time.Now()
 			c.reset()
 			far.expectGone()
-			if took := time.Since(lost); took > time.Second {
-				t.Errorf("the backend was cancelled after %v, want at once", took)
+			if took := time.Since(lost); took > patience/2 {
+				t.Errorf("the backend was cancelled after %v, by a time limit", took)
 			}
 			sc.rest(t)
 			if errs := told.all(); len(errs) != 0 || up.accepted() != 1 {

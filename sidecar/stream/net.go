@@ -88,8 +88,17 @@ func (t *netConn) read(p []byte, other *Conn) (int, error) {
 	}
 }
 
-// readNow reads nothing: a net.Conn does not tell what there is.
-func (*netConn) readNow([]byte) (int, error) { return 0, nil }
+// readNow asks the kernel first. Under TLS there may be less than a record.
+func (t *netConn) readNow(p []byte) (int, error) {
+	if _, secure := t.net.(*tls.Conn); secure {
+		return 0, nil
+	}
+	t.peek.prepare(t.net)
+	if t.peek.quiet() {
+		return 0, nil
+	}
+	return t.net.Read(p)
+}
 
 // tryRead is one read. seen is what the watch on other has seen meanwhile.
 func (t *netConn) tryRead(p []byte, other *Conn, by int64) (n int, seen, err error) {

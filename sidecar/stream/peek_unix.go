@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peek asks the kernel whether an idle upstream connection is still open and has
-// nothing to say. Its closure is made once: one at each look would allocate.
+// peek asks the kernel whether a connection is still open and has nothing to say.
+// Its closure is made once: one at each look would allocate.
 type peek struct {
 	raw    syscall.RawConn
 	look   func(fd uintptr)
@@ -19,6 +19,9 @@ type peek struct {
 }
 
 func (p *peek) prepare(nc net.Conn) {
+	if p.raw != nil {
+		return
+	}
 	sc, ok := underTLS(nc).(syscall.Conn)
 	if !ok {
 		return
