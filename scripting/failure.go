@@ -115,8 +115,11 @@ func (s *source) find(stack []goja.StackFrame) position {
 // loadError is the LoadError for what came up out of the engine at load.
 func (rt *runtime) loadError(x any) error {
 	message, stack := rt.describe(x)
-	if _, ok := x.(*goja.InterruptedError); ok {
+	if reached, ok := x.(*goja.InterruptedError); ok {
 		message = fmt.Sprintf("the top level of the script ran past its deadline of %v", rt.script.options.Timeout)
+		if reached.Value() == any(errMemory) {
+			message = "the top level of the script takes too much memory"
+		}
 	}
 	return rt.script.source.fault(rt.script.source.find(stack), message)
 }

@@ -222,7 +222,7 @@ func TestRequestIsNotReadAfterTheDeadlineByABuiltIn(t *testing.T) {
 	})
 }
 
-func TestNoFreeRuntimeIsBusyAfterAMillisecond(t *testing.T) {
+func TestARequestThatGetsNoRuntimeInTimeIsBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := load(t, readsHeader, shortDeadline, oneWorker, onErrorTwo)
 		var calls []<-chan Decision

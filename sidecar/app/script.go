@@ -72,7 +72,11 @@ func (r *scriptRouter) close() {
 
 // Route implements proxy.Router.
 func (r *scriptRouter) Route(request *proxy.Request) proxy.Decision {
-	return r.decision(r.versions.Route(request))
+	d := r.versions.Route(request)
+	if !request.InTime() {
+		return proxy.Decision{} // Overdue has decided, and was counted
+	}
+	return r.decision(d)
 }
 
 // Limit implements proxy.Router.
@@ -82,6 +86,7 @@ func (r *scriptRouter) Limit() time.Duration { return r.versions.Limit() }
 func (r *scriptRouter) Overdue() proxy.Decision { return r.decision(r.versions.Overdue()) }
 
 func (r *scriptRouter) decision(d rollout.Decision) proxy.Decision {
+	r.versions.Count(&d)
 	r.app.decisions[d.Outcome].Add(1)
 	if d.Spared != nil {
 		r.tellSpared(d)

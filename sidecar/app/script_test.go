@@ -178,7 +178,10 @@ func TestAScriptInAnUninterruptibleCallIsAnsweredToo(t *testing.T) {
 			if a := w.get("/"); a.body != "two-a" {
 				t.Errorf("the next request on the same connection: %+v", a)
 			}
-			eventually(t, "the call has returned", func() bool { return s.Status().Active == 0 })
+			eventually(t, "the call has returned", func() bool { return !running("(*scriptRouter).Route") })
+			if got := s.Status().Script.Decisions; len(got) != 2 || got["timeout"] != 1 || got["ok"] != 1 {
+				t.Errorf("the two requests were counted as %v", got)
+			}
 		})
 	}
 }
@@ -241,11 +244,13 @@ func TestNothingOfAScriptIsLeftWhenRunReturns(t *testing.T) {
 	s.get("/")
 	s.end()
 	// A goroutine that has said that it is done may still be on its way out.
-	eventually(t, "the end of the script's goroutines", func() bool {
-		stacks := make([]byte, 1<<20)
-		stacks = stacks[:runtime.Stack(stacks, true)]
-		return !bytes.Contains(stacks, []byte("scripting.(*Script)"))
-	})
+	eventually(t, "the end of the script's goroutines", func() bool { return !running("scripting.(*Script)") })
+}
+
+// running reports whether a function is on a goroutine's stack.
+func running(function string) bool {
+	stacks := make([]byte, 1<<20)
+	return bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte(function))
 }
 
 func TestARequestThatWaitsInTheScriptDoesNotHoldOthersUp(t *testing.T) {

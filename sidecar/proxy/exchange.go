@@ -27,6 +27,8 @@ type exchange struct {
 
 	hops     hops
 	router   Router // that was asked
+	ticket   ticket // of its Route, until that is handed in
+	late     bool   // the guard has taken the exchange away from its Route
 	decision Decision
 	policy   *cluster.Policy
 	deadline time.Duration // for the response's head, of the server's clock; 0: none of the request's own

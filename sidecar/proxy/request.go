@@ -20,6 +20,11 @@ const maxRequestID = 128
 // copies.
 type Request struct{ x *exchange }
 
+// InTime reports whether the decision that Route has come to is the one that
+// counts. False: it is too late, Overdue has decided. After true it is never too
+// late. A Router that counts its decisions, or tells of them, asks before it does.
+func (r *Request) InTime() bool { return r.x.inTime() }
+
 // Method is as sent, "GET".
 func (r *Request) Method() string {
 	switch m := r.x.req.Method.Of(r.x.head); string(m) {

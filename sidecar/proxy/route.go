@@ -29,12 +29,23 @@ func (x *exchange) route() bool {
 		x.decision = router.Overdue()
 		return true
 	}
+	x.ticket = t
 	decision := x.ask(router)
-	if !x.server.guard.leave(t) {
+	if !x.inTime() {
 		return false
 	}
 	x.decision = decision
 	return true
+}
+
+// inTime hands the ticket in, where nobody has yet, and reports whether the
+// exchange is still this task's.
+func (x *exchange) inTime() bool {
+	if t := x.ticket; t.slot != nil {
+		x.ticket = ticket{}
+		x.late = !x.server.guard.leave(t)
+	}
+	return !x.late
 }
 
 func (x *exchange) ask(router Router) (d Decision) {

@@ -13,7 +13,8 @@ type Router interface {
 	Route(*Request) Decision
 	// Limit is how long Route may take. When it takes longer, the exchange goes
 	// on without it, with what Overdue says, and whatever Route returns is
-	// dropped. Zero: Route never blocks, and nobody watches it.
+	// dropped; Request.InTime tells. Zero: Route never blocks, and nobody
+	// watches it.
 	Limit() time.Duration
 	// Overdue decides in the place of a Route that did not return. It must not
 	// block.

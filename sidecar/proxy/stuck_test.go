@@ -56,6 +56,9 @@ func (s *sticky) decide(r *proxy.Request) proxy.Decision {
 	s.stuck.Add(1)
 	<-s.release
 	defer s.returned.Add(1)
+	if r.InTime() {
+		panic("a stuck route thinks that it is in time")
+	}
 	if r.Path() != path || r.Method() != http.MethodGet {
 		panic("the request has changed under a stuck route")
 	}
@@ -156,12 +159,15 @@ func TestManyStuckRoutesCostTheNextRequestsNothing(t *testing.T) {
 
 func TestARouteThatReturnsAtItsLimitIsAnsweredOnce(t *testing.T) {
 	const limit = 20 * time.Millisecond
-	var late atomic.Int32
+	var late, inTime atomic.Int32
 	router := asked{limit: limit, overdue: func() proxy.Decision { late.Add(1); return says("answer") }}
-	router.route = func(*proxy.Request) proxy.Decision {
+	router.route = func(r *proxy.Request) proxy.Decision {
 		pause := time.NewTimer(limit + 5*time.Millisecond) // the limit is looked at every 10 to 20 ms
 		defer pause.Stop()
 		<-pause.C
+		if r.InTime() {
+			inTime.Add(1)
+		}
 		return says("answer")
 	}
 	sc := newSidecar(t, routed(router))
@@ -180,6 +186,9 @@ func TestARouteThatReturnsAtItsLimitIsAnsweredOnce(t *testing.T) {
 	}
 	clients.Wait()
 	sc.rest(t)
+	if n := late.Load() + inTime.Load(); n != 400 {
+		t.Errorf("%d decisions for 400 requests", n)
+	}
 	if n := late.Load(); n == 0 || n == 400 {
 		t.Logf("%d of 400 routes were late: the race was not met", n)
 	}

@@ -51,16 +51,17 @@ func (s *version) route(r scripting.Request) scripting.Decision {
 	if s.quarantined.Load() {
 		return s.fail(scripting.Busy, errQuarantined)
 	}
-	d := s.script.Route(r)
-	s.counts[d.Outcome].Add(1)
-	return d
+	return s.script.Route(r)
+}
+
+func (s *version) decided(d scripting.Decision) Decision {
+	return Decision{Decision: d, Version: s.hash, by: s}
 }
 
 var errQuarantined = errors.New("the script is not asked any more: too many of its calls did not end")
 
-// fail counts a call that failed for the outside's reasons, and applies on_error.
+// fail is a call that failed for the outside's reasons; it applies on_error.
 func (s *version) fail(o scripting.Outcome, err error) scripting.Decision {
-	s.counts[o].Add(1)
 	d := scripting.Decision{Outcome: o, Err: err}
 	if s.settings.OnError != "fail" {
 		d.Cluster = s.settings.OnError

@@ -77,6 +77,7 @@ type Decision struct {
 	scripting.Decision
 
 	Version string
+	by      *version
 	// Spared is what the version on probation failed with, where the version
 	// before has decided in its place.
 	Spared *Spared
@@ -85,6 +86,7 @@ type Decision struct {
 // Spared is a failure that no client has seen.
 type Spared struct {
 	Version string
+	by      *version
 	Outcome scripting.Outcome
 	Err     error
 }
@@ -137,18 +139,18 @@ func (v *Versions) warnOfMount() {
 }
 
 // Route asks the active version, and while that one is on probation the version
-// before it where it fails.
+// before it where it fails. See Count.
 func (v *Versions) Route(r scripting.Request) Decision {
 	active := v.active.Load()
 	on := active.trial.Load()
 	if on == nil && v.shadow.on.Load() == nil {
-		return Decision{Decision: active.route(r), Version: active.hash}
+		return active.decided(active.route(r))
 	}
 	var d Decision
 	if on != nil {
 		d = v.routeOnTrial(active, on, r)
 	} else {
-		d = Decision{Decision: active.route(r), Version: active.hash}
+		d = active.decided(active.route(r))
 	}
 	if d.Spared == nil || d.Spared.Outcome != scripting.Timeout { // after a deadline r may not be read any more
 		v.shadow.offer(r, &d.Decision)
@@ -165,13 +167,15 @@ func (v *Versions) routeOnTrial(active *version, on *trial, r scripting.Request)
 		v.ring()
 	}
 	if before == nil || !d.Outcome.Failed() || time.Since(began) > active.settings.Timeout+tardy {
-		return Decision{Decision: d, Version: active.hash}
+		return active.decided(d)
 	}
 	old := before.route(r)
 	if old.Outcome.Failed() {
-		return Decision{Decision: d, Version: active.hash}
+		return active.decided(d)
 	}
-	return Decision{Decision: old, Version: before.hash, Spared: &Spared{active.hash, d.Outcome, d.Err}}
+	decided := before.decided(old)
+	decided.Spared = &Spared{active.hash, active, d.Outcome, d.Err}
+	return decided
 }
 
 // tardy is how much later than the deadline an interrupted call may return and
@@ -203,7 +207,16 @@ func (v *Versions) ring() {
 func (v *Versions) Overdue() Decision {
 	active := v.active.Load()
 	err := fmt.Errorf("%s: route did not return within %v", active.name(), v.Limit())
-	return Decision{Decision: active.fail(scripting.Timeout, err), Version: active.hash}
+	return active.decided(active.fail(scripting.Timeout, err))
+}
+
+// Count counts a decision of Route or Overdue, whichever was followed. Whoever
+// asks calls it once for each request.
+func (*Versions) Count(d *Decision) {
+	d.by.counts[d.Outcome].Add(1)
+	if d.Spared != nil {
+		d.Spared.by.counts[d.Spared.Outcome].Add(1)
+	}
 }
 
 // Decisions are the last ones, the oldest first. Nil: none are kept.
