@@ -144,6 +144,9 @@ func printStatus(out io.Writer, s admin.Status) error {
 		fmt.Fprintf(out, "script %s  version %s%s\n", s.Script.File, s.Script.Version, probation(s.Script))
 		printShadow(out, s.Script.Shadow)
 	}
+	if fault := s.Config.LastReloadError; fault != "" {
+		fmt.Fprintf(out, "the files are not what is active: %s\n", fault)
+	}
 	fmt.Fprintln(out)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "CLUSTER\tBACKEND\tSTATE\tREQUESTS\tFAILURES\tRETRIED\tREASON")
