@@ -128,6 +128,9 @@ func (x *exchange) try(b *cluster.Backend, fresh bool) (failure, error) {
 	x.progress.phase = Connecting
 	if err := x.connect(b, fresh); err != nil {
 		b.Leave()
+		if err == stream.ErrLost { //nolint:errorlint // never wrapped
+			return failure{}, clientGone(err)
+		}
 		return x.unconnected(b, err)
 	}
 	x.reach(Waiting)
@@ -171,7 +174,7 @@ func (x *exchange) connect(b *cluster.Backend, fresh bool) (err error) {
 		}
 	}
 	for evictions := 0; ; evictions++ {
-		x.up.conn, err = loop.Dial(b.Addr(), x.within(x.policy.Connect), x.policy.TLS)
+		x.up.conn, err = loop.Dial(b.Addr(), x.within(x.policy.Connect), x.policy.TLS, x.conn)
 		if err == nil || !noDescriptors(err) || evictions == maxDialEvictions || !x.server.makeRoom("descriptors") {
 			return err
 		}

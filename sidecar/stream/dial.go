@@ -8,12 +8,14 @@ import (
 )
 
 // Dial connects to addr within limit, and does the TLS handshake when config is
-// not nil. A handshake that fails is a *HandshakeError.
-func (l *Loop) Dial(addr netip.AddrPort, limit time.Duration, config *tls.Config) (*Conn, error) {
+// not nil. A handshake that fails is a *HandshakeError. When other, for whom the
+// connection is, is lost meanwhile, Dial gives up with ErrLost; it looks every
+// now and then, and over the poller alone. nil is nobody.
+func (l *Loop) Dial(addr netip.AddrPort, limit time.Duration, config *tls.Config, other *Conn) (*Conn, error) {
 	if l.poller == nil || config != nil {
 		return l.dialNet(addr, limit, config)
 	}
-	return l.poller.dial(addr, limit)
+	return l.poller.dial(addr, limit, other)
 }
 
 // Listener accepts connections for a loop. Its errors are those of a

@@ -24,7 +24,7 @@ func TestADialThatIsRefusedSaysSo(t *testing.T) {
 	overBoth(t, func(t *testing.T, l *stream.Loop) {
 		ln := listen(t)
 		_ = ln.Close()
-		c, err := l.Dial(idleAddr(ln), patience, nil)
+		c, err := l.Dial(idleAddr(ln), patience, nil, nil)
 		var op *net.OpError
 		if !errors.Is(err, syscall.ECONNREFUSED) || !errors.As(err, &op) || op.Addr.String() != ln.Addr().String() {
 			t.Errorf("got %v, %v", c, err)
@@ -37,7 +37,7 @@ func TestADialThatIsNotAnsweredTimesOut(t *testing.T) {
 	overBoth(t, func(t *testing.T, l *stream.Loop) {
 		addr := fullBacklog(t)
 		start := time.Now()
-		c, err := l.Dial(addr, brief, nil)
+		c, err := l.Dial(addr, brief, nil, nil)
 		var timeout net.Error
 		if !errors.As(err, &timeout) || !timeout.Timeout() {
 			t.Errorf("got %v, %v", c, err)
@@ -51,7 +51,7 @@ func TestADialThatIsNotAnsweredTimesOut(t *testing.T) {
 func TestStopAllEndsADial(t *testing.T) {
 	overBoth(t, func(t *testing.T, l *stream.Loop) {
 		addr := fullBacklog(t)
-		dialling := begin(func() error { _, err := l.Dial(addr, time.Hour, nil); return err })
+		dialling := begin(func() error { _, err := l.Dial(addr, time.Hour, nil, nil); return err })
 		l.StopAll()
 		select {
 		case err := <-dialling:
@@ -135,7 +135,7 @@ func secure(t *testing.T, l *stream.Loop) (*stream.Conn, *tls.Conn) {
 		}
 		far <- accepted{nc.(*tls.Conn), nc.(*tls.Conn).Handshake()}
 	}()
-	c, err := l.Dial(idleAddr(ln), patience, client)
+	c, err := l.Dial(idleAddr(ln), patience, client, nil)
 	a := <-far
 	if err := errors.Join(err, a.err); err != nil {
 		t.Fatal(err)
@@ -240,7 +240,7 @@ func TestAHandshakeThatFailsIsAHandshakeError(t *testing.T) {
 					answer(nc)
 					return nc.Close()
 				})
-				_, err := l.Dial(idleAddr(ln), patience, stranger)
+				_, err := l.Dial(idleAddr(ln), patience, stranger, nil)
 				if _, failed := errors.AsType[*stream.HandshakeError](err); !failed {
 					t.Errorf("got %v", err)
 				}

@@ -14,7 +14,7 @@ func upstream(t *testing.T, l *stream.Loop) (*stream.Conn, far) {
 	t.Helper()
 	ln := listen(t)
 	defer ln.Close()
-	c, err := l.Dial(ln.Addr().(*net.TCPAddr).AddrPort(), patience, nil)
+	c, err := l.Dial(ln.Addr().(*net.TCPAddr).AddrPort(), patience, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

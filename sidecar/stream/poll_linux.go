@@ -314,7 +314,7 @@ func (l *pollListener) Accept() (*Conn, error) {
 func (l *pollListener) Close() error { return errors.Join(l.file.Close(), l.net.Close()) }
 
 // dial connects to addr within limit.
-func (p *poller) dial(addr netip.AddrPort, limit time.Duration) (*Conn, error) {
+func (p *poller) dial(addr netip.AddrPort, limit time.Duration, other *Conn) (*Conn, error) {
 	family := unix.AF_INET6
 	if addr.Addr().Unmap().Is4() {
 		family = unix.AF_INET
@@ -332,8 +332,11 @@ func (p *poller) dial(addr netip.AddrPort, limit time.Duration) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.transport.(*polled).connected(limit); err != nil {
+	if err := c.transport.(*polled).connected(limit, other); err != nil {
 		c.Close()
+		if err == ErrLost { //nolint:errorlint // never wrapped
+			return nil, err
+		}
 		return nil, dialError(addr, err)
 	}
 	return c, nil
@@ -343,12 +346,20 @@ func dialError(addr netip.AddrPort, err error) error {
 	return &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(addr), Err: err}
 }
 
+// lookAround is how often a wait for a connection looks after who it is for. Most
+// are over long before.
+const lookAround = 50 * time.Millisecond
+
 // connected waits for the end of a connect that was begun.
-func (t *polled) connected(limit time.Duration) error {
-	t.SetWriteLimit(limit)
-	by := t.deadline(t.writeLimit)
+func (t *polled) connected(limit time.Duration, other *Conn) error {
+	by := t.deadline(millis(limit))
 	for t.flags.Load()&(writable|broken) == 0 {
-		if err := t.awaitWritable(by); err != nil {
+		err := t.awaitWritable(min(by, t.deadline(millis(lookAround))))
+		switch {
+		case lost(other):
+			return ErrLost
+		case err == ErrTimeout && t.interrupted(by) == nil: //nolint:errorlint // never wrapped
+		case err != nil:
 			return err
 		}
 	}
@@ -463,6 +474,15 @@ func (t *polled) awaitReadable(by int64, other *Conn) error {
 		return seen
 	}
 	return t.interrupted(by)
+}
+
+// lost tells whether a connection has broken, as far as that is known without asking.
+func lost(other *Conn) bool {
+	if other == nil {
+		return false
+	}
+	t, ok := other.transport.(*polled)
+	return ok && t.flags.Load()&broken != 0
 }
 
 // ended tells whether a watched connection has ended, as far as that can be

@@ -17,7 +17,7 @@ func (*poller) run() {}
 
 func (*poller) close() {}
 
-func (*poller) dial(netip.AddrPort, time.Duration) (*Conn, error) { return nil, net.ErrClosed }
+func (*poller) dial(netip.AddrPort, time.Duration, *Conn) (*Conn, error) { return nil, net.ErrClosed }
 
 func (*poller) listen(*net.TCPListener) (Listener, error) { return nil, net.ErrClosed }
 
