@@ -76,9 +76,9 @@ const (
 // run is the life of a request. It reports false when another task goes on with
 // it: then nothing of the exchange may be touched any more.
 func (x *exchange) run() bool {
-	switch err := x.readHead(); err { //nolint:errorlint // never wrapped
-	case nil:
-	case errHeadUnfinished:
+	switch err := x.readHead(); {
+	case err == nil:
+	case err == errHeadUnfinished: //nolint:errorlint // never wrapped
 		x.ending = unread
 		return true
 	default:
