@@ -76,12 +76,12 @@ const (
 // run is the life of a request. It reports false when another task goes on with
 // it: then nothing of the exchange may be touched any more.
 func (x *exchange) run() bool {
-	switch err := x.readHead(); {
-	case err == nil:
-	case err == errHeadUnfinished: //nolint:errorlint // never wrapped
+	err := x.readHead()
+	if err == errHeadUnfinished { //nolint:errorlint // never wrapped
 		x.ending = unread
 		return true
-	default:
+	}
+	if err != nil {
 		x.fail(err)
 		x.account()
 		return true
