@@ -1,8 +1,11 @@
 package scripting
 
 import (
+	goruntime "runtime"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -141,4 +144,56 @@ func TestATextThatGrowsWithoutEndIsEndedByItsMemory(t *testing.T) {
 			t.Errorf("%s: the next call: %+v", body, d)
 		}
 	}
+}
+
+// The memory that has grown is the test's own here, so the runtimes are made anew
+// in vain; but once, one after the other, and nobody waits.
+func TestRuntimesAreMadeAnewWhenTheMemoryHasGrown(t *testing.T) {
+	for _, workers := range []int{1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			s := load(t, "let calls = 0; function route() { return { cluster: 'one', rule: String(++calls) }; }", func(o *Options) { o.Workers = workers })
+			pass(time.Second)
+			if s.watchdog.awake.Load() {
+				t.Fatal("the watchdog is awake without calls")
+			}
+			goruntime.GC() // before the first one nothing is known to be alive
+			s.watchdog.heap.growth = 16 << 20
+			before := s.runtimes()
+			call := func() {
+				if d := s.Route(get("/")); d.Outcome != OK {
+					t.Errorf("%+v", d)
+				}
+				pass(time.Millisecond)
+			}
+			for range 100 {
+				call()
+			}
+			if !slices.Equal(s.runtimes(), before) {
+				t.Error("runtimes are made anew, though nothing has grown")
+			}
+			kept := make([]byte, 64<<20)
+			goruntime.GC()
+			for range 200 {
+				call()
+			}
+			goruntime.KeepAlive(kept)
+			for i, rt := range s.runtimes()[:workers] {
+				if rt == nil || slices.Contains(before, rt) {
+					t.Errorf("worker %d of %d is not a new one", i, workers)
+				}
+			}
+			if n := strings.Count(s.messages(), "runtimes are made anew"); n != 1 {
+				t.Errorf("it is told %d times", n)
+			}
+			s.Close()
+		})
+	}
+}
+
+func (s *Script) runtimes() []*runtime {
+	all := make([]*runtime, len(s.pool.slots))
+	for i := range all {
+		all[i] = s.pool.slots[i].Load()
+	}
+	return all
 }

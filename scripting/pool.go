@@ -129,14 +129,19 @@ func (s *Script) replace(rt *runtime) {
 
 // grow starts to build one more runtime if more requests wait than are being built.
 func (s *Script) grow() {
-	if s.pool.building.Load() >= s.pool.waiting.Load() {
-		return
+	if s.pool.building.Load() < s.pool.waiting.Load() {
+		s.addRuntime()
 	}
+}
+
+// addRuntime starts to build one more runtime, where a slot is empty.
+func (s *Script) addRuntime() bool {
 	for i := range s.pool.slots {
 		if s.pool.slots[i].Load() == nil && s.build(i) != nil {
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // buildWorkers builds the runtimes that are always there, at load.

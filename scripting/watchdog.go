@@ -2,6 +2,7 @@ package scripting
 
 import (
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -22,7 +23,8 @@ type watchdog struct {
 	tick    time.Duration
 	awake   atomic.Bool
 	heap    heap
-	seen    []sighting // by slot; owned by the goroutine that won awake
+	seen    []sighting // by slot; this and worn are owned by the goroutine that won awake
+	worn    []*runtime // to be replaced
 }
 
 // A sighting is what the watchdog found in a slot, and when it first did.
@@ -103,7 +105,53 @@ func (s *Script) look(now time.Time) (busy, called bool) {
 		}
 	}
 	s.dropSpares(func(sight sighting) bool { return now.Sub(sight.since) >= idleSpare })
+	if s.watchdog.heap.hasSettledHigher() {
+		s.wearOut()
+	}
+	s.renew()
 	return busy, called
+}
+
+// wearOut has all runtimes replaced that there are.
+func (s *Script) wearOut() {
+	s.watchdog.worn = s.watchdog.worn[:0]
+	for i := range s.pool.slots {
+		if rt := s.pool.slots[i].Load(); rt != nil {
+			s.watchdog.worn = append(s.watchdog.worn, rt)
+		}
+	}
+	if s.notices.due("worn", time.Now()) {
+		s.log.Info("the sidecar's memory has grown: the script's runtimes are made anew, and forget what they kept in variables")
+	}
+}
+
+// renew replaces one worn runtime that is idle, once a new one stands ready: no
+// request waits for that.
+func (s *Script) renew() {
+	gone := func(rt *runtime) bool { return s.pool.slots[rt.slot].Load() != rt }
+	s.watchdog.worn = slices.DeleteFunc(s.watchdog.worn, gone)
+	if len(s.watchdog.worn) == 0 || s.closed.Load() || s.pool.building.Load() > 0 {
+		return
+	}
+	if !s.hasFresh() && s.addRuntime() {
+		return
+	}
+	for _, rt := range s.watchdog.worn {
+		if state := rt.ticket.state.Load(); phaseOf(state) == idle && rt.ticket.move(state, retired) {
+			s.replace(rt)
+			return
+		}
+	}
+}
+
+// hasFresh reports whether there is a runtime that is not worn.
+func (s *Script) hasFresh() bool {
+	for i := range s.pool.slots {
+		if rt := s.pool.slots[i].Load(); rt != nil && !slices.Contains(s.watchdog.worn, rt) {
+			return true
+		}
+	}
+	return false
 }
 
 // judge interrupts a call that is over its deadline, and gives the runtime up if

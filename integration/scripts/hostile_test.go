@@ -69,6 +69,9 @@ func hostiles() []hostile {
 		{"objects in objects", "let o = {}; for (;;) o = { o, p: 'x'.repeat(1e5) + Math.random() };", 500, ""},
 		{"repeat", "'x'.repeat(2 ** 40);", 500, thrown},
 		{"padStart", "'x'.padStart(2 ** 40);", 500, thrown},
+		{"padEnd", "'x'.padEnd(2 ** 40);", 500, thrown},
+		{"concat of texts", "'x'.repeat(1e6).concat('x'.repeat(1e6));", 500, thrown},
+		{"concat of huge arrays", "[].concat(Array(4294967295));", 500, thrown},
 		{"fill of a huge array", "Array(4294967295).fill(0);", 500, thrown},
 		{"join of a huge array", "Array(4294967295).join('x');", 500, thrown},
 		{"Array.from", "Array.from({ length: 2 ** 31 });", 500, thrown},
@@ -126,13 +129,79 @@ func TestNoScriptHarmsMoreThanItsOwnRequest(t *testing.T) {
 	}
 }
 
+// What one call leaves behind, the next ones pay for: over many of them the memory
+// has to stay where it is, and every client is served.
+func TestWhatAScriptKeepsDoesNotGrowForEver(t *testing.T) {
+	binary := buildSidecar(t)
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "served") }))
+	t.Cleanup(backend.Close)
+	for name, script := range map[string]string{
+		"variables of the top level": "const kept = [];\nfunction route(req) {\n  kept.push('x'.repeat(2e4) + kept.length);\n  return 'two';\n}\n",
+		"promises that never end":    "function route(req) {\n  const big = 'x'.repeat(2e4) + req.id;\n  Promise.resolve().then(() => big);\n  new Promise(() => {}).then(() => big);\n  return 'two';\n}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			sc := startHostile(t, binary, script, backend.Listener.Addr().String())
+			var clients sync.WaitGroup
+			for range 8 {
+				clients.Go(func() { sc.getMany("/kept", 12_500) })
+			}
+			clients.Wait()
+			if rss := sc.peak(); rss > mostRSS {
+				t.Errorf("the process had %d KiB at most", rss)
+			}
+		})
+	}
+}
+
+// getMany asks over one connection, until something goes wrong.
+func (p *process) getMany(path string, times int) {
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Timeout: 20 * time.Second, Transport: transport}
+	for range times {
+		response, err := client.Get("http://" + p.addr + path)
+		if err != nil {
+			p.t.Error(err)
+			return
+		}
+		text, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil || response.StatusCode != http.StatusOK {
+			p.t.Errorf("a client got %d %s %v\n%.4000s", response.StatusCode, text, err, p.log)
+			return
+		}
+	}
+}
+
+// Each call that cannot be interrupted holds a core. After more than four the
+// script is not asked any more, and script.on_error decides for everybody.
+func TestCallsThatDoNotEndQuarantineTheScript(t *testing.T) {
+	binary := buildSidecar(t)
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "served") }))
+	t.Cleanup(backend.Close)
+	sc := startHostile(t, binary, "function route(req) {\n  if (req.path === '/hostile') Array(900000).fill('all the same').sort();\n  return 'two';\n}\n", backend.Listener.Addr().String())
+	for i := range 5 {
+		if status, body := sc.get("/hostile"); status != 500 {
+			t.Errorf("client %d of /hostile got %d %s", i, status, body)
+		}
+	}
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(sc.log.String(), "is not asked any more"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the script is asked still:\n%.4000s", sc.log)
+		}
+	}
+	if status, body := sc.get("/next"); status != 500 {
+		t.Errorf("the next client got %d %s: on_error is fail", status, body)
+	}
+}
+
 // A top level that does not end, or takes everything, keeps the script from
 // loading; and so do sources that no parser should see.
 func TestAHostileScriptIsRefusedWhenItIsLoaded(t *testing.T) {
 	binary := buildSidecar(t)
 	for name, c := range map[string]struct{ script, says string }{
 		"an endless top level":      {"for (;;);", "route.js:1:"},
-		"a top level that grows":    {"let s = 'x'; for (;;) s += s;", "route.js"},
+		"a top level that grows":    {"let s = 'x'; for (;;) s += s;", "route.js:1:"},
 		"brackets without end":      {strings.Repeat("[", 500_000), "nested too deeply"},
 		"operators without end":     {"x = " + strings.Repeat("!", 500_000) + "1", "nested too deeply"},
 		"a large source":            {"//" + strings.Repeat("x", 10<<20), "the most is 1048576"},

@@ -15,7 +15,3 @@ test('who was drawn stays', () => {
   }
   expect([...sides].sort()).toEqual(['canary=off', 'canary=on']);
 });
-
-test('a canary that is down is nobody\'s loss', () => {
-  expect(ask({ Cookie: 'canary=on' }).cluster).toEqual(['two', 'one']);
-});
