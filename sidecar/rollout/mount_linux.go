@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"bufio"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,11 @@ func isMount(file string) bool {
 		return false
 	}
 	defer func() { _ = mounts.Close() }()
+	return isMountPoint(mounts, path)
+}
+
+// isMountPoint looks for a path in a list of mounts as /proc/self/mountinfo has it.
+func isMountPoint(mounts io.Reader, path string) bool {
 	for lines := bufio.NewScanner(mounts); lines.Scan(); {
 		// See proc(5): the fifth field is the mount point, with octal escapes.
 		if fields := strings.Fields(lines.Text()); len(fields) > 4 && unescape.Replace(fields[4]) == path {

@@ -126,3 +126,21 @@ func TestAnImportedFileIsWatchedToo(t *testing.T) {
 	must(t, os.WriteFile(lib, []byte("export const cluster: string = 'two';"), 0o600))
 	s.awaitDecision("two")
 }
+
+// A directory that is replaced takes its watch along, as a mount from another
+// system may lose events: only looking finds the new file.
+func TestAChangeOfWhichNoEventTellsIsSeen(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "scripts")
+	must(t, os.Mkdir(dir, 0o700))
+	must(t, os.WriteFile(filepath.Join(dir, "route.js"), []byte(always("one")), 0o600))
+	s := open(t, "", func(with *setup) { with.settings.File = filepath.Join(dir, "route.js") }).watched()
+	s.awaitDecision("one")
+	next := dir + ".next"
+	must(t, os.Mkdir(next, 0o700))
+	must(t, os.WriteFile(filepath.Join(next, "route.js"), []byte(always("two")), 0o600))
+	must(t, os.Rename(dir, dir+".old"))
+	must(t, os.Rename(next, dir))
+	s.awaitDecision("two")
+	s.write(always("one")) // and the new directory is watched
+	s.awaitDecision("one")
+}
