@@ -26,9 +26,11 @@ func (rt *runtime) decide(value goja.Value) Decision {
 		if object.ExportType() == reflect.TypeFor[*goja.Promise]() {
 			return rt.badReturn("route returned a Promise: it must answer at once, without async or await")
 		}
-		if !isWeights(object, false) {
-			return rt.toDecision(object)
+		keys := object.Keys()
+		if isWeights(object, keys, false) {
+			return rt.toSplit(object, keys, "")
 		}
+		return rt.toDecision(object, keys)
 	}
 	return rt.toTarget(value, "")
 }
@@ -72,8 +74,8 @@ var (
 	respondKeys  = []string{"status", "headers", "body"}
 )
 
-func (rt *runtime) toDecision(object *goja.Object) Decision {
-	for _, key := range object.Keys() {
+func (rt *runtime) toDecision(object *goja.Object, keys []string) Decision {
+	for _, key := range keys {
 		if !slices.Contains(decisionKeys, key) {
 			return rt.badReturn("route returned an object with the unknown key %q%s", shorten(key, maxName), didYouMean(key, decisionKeys))
 		}

@@ -11,8 +11,7 @@ import (
 // isWeights tells a split, { one: 90, two: 10 }, from an object that describes a
 // decision. Behind cluster there can be no such object, so that a cluster may
 // have any name there.
-func isWeights(object *goja.Object, behindCluster bool) bool {
-	keys := object.Keys()
+func isWeights(object *goja.Object, keys []string, behindCluster bool) bool {
 	if len(keys) == 0 {
 		return false
 	}
@@ -31,11 +30,13 @@ func (rt *runtime) toTarget(value goja.Value, hashKey string) Decision {
 	case goja.String:
 		return rt.toCluster(value.String())
 	case *goja.Object:
-		switch {
-		case value.ClassName() == "Array":
+		switch value.ClassName() {
+		case "Array":
 			return rt.toList(value)
-		case value.ClassName() == "Object" && isWeights(value, true):
-			return rt.toSplit(value, hashKey)
+		case "Object":
+			if keys := value.Keys(); isWeights(value, keys, true) {
+				return rt.toSplit(value, keys, hashKey)
+			}
 		}
 	}
 	return rt.badReturn("the target is %s: it takes a cluster's name, a list of names, or weights such as { one: 90, two: 10 }", kindOf(value))
@@ -81,8 +82,8 @@ type side struct {
 
 // toSplit draws a side. One that has no usable backend is drawn again, among
 // those that have one; so the others keep those who were theirs.
-func (rt *runtime) toSplit(object *goja.Object, hashKey string) Decision {
-	sides, failed := rt.readSides(object)
+func (rt *runtime) toSplit(object *goja.Object, keys []string, hashKey string) Decision {
+	sides, failed := rt.readSides(object, keys)
 	if sides == nil {
 		return failed
 	}
@@ -108,8 +109,7 @@ func (rt *runtime) draw(hashKey string) float64 {
 	return rt.dice.roll()
 }
 
-func (rt *runtime) readSides(object *goja.Object) ([]side, Decision) {
-	keys := object.Keys()
+func (rt *runtime) readSides(object *goja.Object, keys []string) ([]side, Decision) {
 	if len(keys) > MaxList {
 		return nil, rt.badReturn("route returned weights of %d clusters, the most is %d", len(keys), MaxList)
 	}
