@@ -15,7 +15,7 @@ function route(req, ctx) {
   switch (req.path) {
     case '/weights': return { one: 0, two: 100 };
     case '/weights-in-object': return { cluster: { one: 100, two: 0 }, rule: 'split' };
-    case '/weights-down': return { gone: 100, two: 1 };
+    case '/weights-down': return { gone: 1e9, two: 1e-9 };
     case '/weights-all-down': return { gone: 100 };
     case '/list-down': return ['gone', 'one'];
     case '/headers': return { cluster: 'one', requestHeaders: { 'X-From': 'script', 'X-Secret': null },
