@@ -12,6 +12,7 @@ const (
 	Oversized      Reason = "oversized"       // more than a store can hold
 	UnknownVersion Reason = "unknown version" // of the protocol
 	UnknownType    Reason = "unknown type"    // of message
+	Overload       Reason = "overload"        // more came than could be read
 
 	UnknownObserver Reason = "unknown observer" // no member has it
 	Expired         Reason = "expired"          // older than the TTL

@@ -1,0 +1,100 @@
+package gossip
+
+import (
+	"cmp"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// peers are the members that are alive, without this sidecar. It is a copy, because
+// memberlist cannot be asked while it calls.
+type peers struct {
+	nodes map[string]*member // by ID
+}
+
+type member struct {
+	Peer
+	node memberlist.Node
+}
+
+func newPeers() *peers { return &peers{nodes: map[string]*member{}} }
+
+// put takes a member as memberlist shows it, and tells which observer it was and is.
+func (p *peers) put(node memberlist.Node, now time.Time) (before, after Observer) {
+	ip, _ := netip.AddrFromSlice(node.Addr)
+	peer := Peer{
+		Name:    nameOf(node.Name),
+		ID:      node.Name,
+		Address: netip.AddrPortFrom(ip.Unmap(), node.Port),
+		Since:   now,
+	}
+	if o, info, ok := decodeMeta(node.Meta); ok {
+		peer.Observer, peer.Info = o, info
+	}
+	if old := p.nodes[node.Name]; old != nil {
+		before, peer.Since = old.Observer, old.Since
+	}
+	p.nodes[node.Name] = &member{Peer: peer, node: node}
+	return before, peer.Observer
+}
+
+// remove takes a member out and tells which observer it was.
+func (p *peers) remove(id string) Observer {
+	old := p.nodes[id]
+	if old == nil {
+		return 0
+	}
+	delete(p.nodes, id)
+	return old.Observer
+}
+
+func (p *peers) count() int { return len(p.nodes) }
+
+func (p *peers) all() []Peer {
+	all := make([]Peer, 0, len(p.nodes))
+	for _, m := range p.nodes {
+		all = append(all, m.Peer)
+	}
+	slices.SortFunc(all, func(a, b Peer) int { return cmp.Compare(a.ID, b.ID) })
+	return all
+}
+
+// observes tells whether any member is this observer.
+func (p *peers) observes(o Observer) bool {
+	_, ok := p.observer(o)
+	return ok
+}
+
+func (p *peers) observer(o Observer) (Peer, bool) {
+	for _, m := range p.nodes {
+		if m.Observer == o {
+			return m.Peer, true
+		}
+	}
+	return Peer{}, false
+}
+
+func (p *peers) at(address netip.AddrPort) bool {
+	for _, m := range p.nodes {
+		if m.Address == address {
+			return true
+		}
+	}
+	return false
+}
+
+// some gives at most n members, at random.
+func (p *peers) some(n int, rng *rand.Rand) []memberlist.Node {
+	ids := slices.Sorted(maps.Keys(p.nodes))
+	rng.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	nodes := make([]memberlist.Node, 0, n)
+	for _, id := range ids[:min(n, len(ids))] {
+		nodes = append(nodes, p.nodes[id].node)
+	}
+	return nodes
+}
