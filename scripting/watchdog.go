@@ -105,7 +105,7 @@ func (s *Script) look(now time.Time) (busy, called bool) {
 		}
 	}
 	s.dropSpares(func(sight sighting) bool { return now.Sub(sight.since) >= idleSpare })
-	if s.watchdog.heap.hasSettledHigher() {
+	if s.pool.building.Load() == 0 && s.watchdog.heap.hasSettledHigher() {
 		s.wearOut()
 	}
 	s.renew()

