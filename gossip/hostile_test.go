@@ -116,7 +116,7 @@ func TestKeysAreReplacedWhileTheyAreRead(t *testing.T) {
 	read := make(chan struct{})
 	go func() { // as memberlist does for each packet; the race detector watches
 		sum := 0
-		for range 20000 {
+		for range 200000 {
 			for _, k := range ring.GetKeys() {
 				sum += int(k[0])
 			}
