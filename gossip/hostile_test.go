@@ -79,6 +79,31 @@ func TestKeysAreRotatedWithoutLosingAnybody(t *testing.T) {
 	}
 }
 
+func TestKeysThatWouldEndEncryptionAreRefused(t *testing.T) {
+	o := options("a")
+	o.Keys = [][]byte{key(1)}
+	encrypted, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := New(options("b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"none":                  encrypted.SetKeys(nil),
+		"a short one":           encrypted.SetKeys([][]byte{key(2), make([]byte, 8)}),
+		"one where it is plain": plain.SetKeys([][]byte{key(1)}),
+	} {
+		if err == nil {
+			t.Errorf("%s: it was taken", name)
+		}
+	}
+	if held := encrypted.keys.GetKeys(); len(held) != 1 || !bytes.Equal(held[0], key(1)) {
+		t.Errorf("the keys are %x now", held)
+	}
+}
+
 func TestReplacingKeysLeavesExactlyThoseInOrderOfUse(t *testing.T) {
 	ringOf := func(t *rapid.T, name string) [][]byte {
 		var keys [][]byte

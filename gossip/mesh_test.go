@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -230,6 +231,24 @@ func TestTwoOfTheSameNameAreTwoPeers(t *testing.T) {
 	nodes := mesh(t, newNetwork(), "twin", "twin", "other")
 	if got := nodes[2].names(); !slices.Equal(got, []string{"twin", "twin"}) {
 		t.Errorf("other sees %v", got)
+	}
+}
+
+func TestBeforeTheStartThereIsNobodyAndNothingToDoubt(t *testing.T) {
+	m, err := New(options("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Address().IsValid() || len(m.Peers()) != 0 || m.HealthScore() != 0 {
+		t.Errorf("address %v, peers %v, health score %d", m.Address(), m.Peers(), m.HealthScore())
+	}
+	impatient, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := m.Leave(impatient); !errors.Is(err, context.Canceled) {
+		t.Errorf("Leave: %v; want that nobody waits any more", err)
+	}
+	if err := m.Run(t.Context()); err != nil {
+		t.Errorf("Run after Leave: %v; want its end at once", err)
 	}
 }
 
