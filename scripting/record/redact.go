@@ -84,7 +84,7 @@ func (r *redactor) cookie(name, value string) string {
 // query hides the values of those parameters that look like credentials. A whole
 // query is kept otherwise, as it was sent.
 func (r *redactor) query(raw string) string {
-	if !isCredential(raw) {
+	if raw == "" || !isCredential(raw) {
 		return raw
 	}
 	parts := strings.Split(raw, "&")
