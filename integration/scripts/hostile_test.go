@@ -36,7 +36,7 @@ const (
 // hostile is one script: what it does for /hostile, and the outcome.
 type hostile struct {
 	name, body string
-	status     int    // what the client of /hostile gets
+	status     int    // what the client of /hostile gets; 0: it depends on how fast the machine is
 	why        string // what the log says of it
 }
 
@@ -57,7 +57,7 @@ func hostiles() []hostile {
 		{"deep recursion through a built-in", "(function f() { return [1].map(f); })();", 500, thrown},
 		{"deep recursion through toString", "(function f() { return String({ toString: f }); })();", 500, thrown},
 		// Time: what no interrupt ends.
-		{"a sort of many equals", "Array(900000).fill('all the same').sort();", 500, ""},
+		{"a sort of many equals", "Array(900000).fill('all the same').sort();", 0, ""},
 		{"a regular expression over a hostile path", "return /^(a+)+$/.test('a'.repeat(60) + '!') ? 'one' : 'two';", 200, ""},
 		{"a regular expression with /g on other than ASCII", "const r = /(x+x+)+y|ü/g, s = 'ü' + 'x'.repeat(40); r.exec(s); r.exec(s);", 500, ""},
 		{"a regular expression from lastIndex", "const r = /(x+x+)+y/g; r.lastIndex = 1; r.exec('a' + 'x'.repeat(40));", 500, ""},
@@ -104,11 +104,11 @@ func TestNoScriptHarmsMoreThanItsOwnRequest(t *testing.T) {
 	for _, h := range hostiles() {
 		t.Run(h.name, func(t *testing.T) {
 			script := "function route(req, ctx) {\n  if (req.path === '/hostile') {\n" + h.body + "\n  }\n  return 'two';\n}\n"
-			sc := startHostile(t, binary, script, backend.Listener.Addr().String())
+			sc := startHostile(t, binary, script, backend.Listener.Addr().String(), deadline)
 			began := time.Now()
 			status, body := sc.get("/hostile")
 			took := time.Since(began)
-			if status != h.status {
+			if h.status != 0 && status != h.status {
 				t.Errorf("the client of /hostile got %d %s, want %d", status, body, h.status)
 			}
 			if took > mostTime {
@@ -140,7 +140,7 @@ func TestWhatAScriptKeepsDoesNotGrowForEver(t *testing.T) {
 		"promises that never end":    "function route(req) {\n  const big = 'x'.repeat(2e4) + req.id;\n  Promise.resolve().then(() => big);\n  new Promise(() => {}).then(() => big);\n  return 'two';\n}\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			sc := startHostile(t, binary, script, backend.Listener.Addr().String())
+			sc := startHostile(t, binary, script, backend.Listener.Addr().String(), deadline)
 			var clients sync.WaitGroup
 			for range 8 {
 				clients.Go(func() { sc.getMany("/kept", 12_500) })
@@ -179,7 +179,7 @@ func TestCallsThatDoNotEndQuarantineTheScript(t *testing.T) {
 	binary := buildSidecar(t)
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "served") }))
 	t.Cleanup(backend.Close)
-	sc := startHostile(t, binary, "function route(req) {\n  if (req.path === '/hostile') Array(900000).fill('all the same').sort();\n  return 'two';\n}\n", backend.Listener.Addr().String())
+	sc := startHostile(t, binary, "function route(req) {\n  if (req.path === '/hostile') Array(900000).fill('all the same').sort();\n  return 'two';\n}\n", backend.Listener.Addr().String(), 10*time.Millisecond) // far less than the sort takes, on any machine
 	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(sc.log.String(), "is not asked any more"); {
 		if time.Now().After(deadline) {
 			t.Fatalf("the script is asked still:\n%.4000s", sc.log)
@@ -210,7 +210,7 @@ func TestAHostileScriptIsRefusedWhenItIsLoaded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			writeConfig(t, dir, c.script, "127.0.0.1:0", "127.0.0.1:2")
+			writeConfig(t, dir, c.script, "127.0.0.1:0", "127.0.0.1:2", deadline)
 			began := time.Now()
 			out, err := limited(t.Context(), binary, "validate", "-c", filepath.Join(dir, "outrider.yaml")).CombinedOutput()
 			if ended, ok := errors.AsType[*exec.ExitError](err); !ok || ended.ExitCode() != 1 {
@@ -268,7 +268,7 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-func writeConfig(t *testing.T, dir, script, addr, backend string) {
+func writeConfig(t *testing.T, dir, script, addr, backend string, timeout time.Duration) {
 	t.Helper()
 	config := fmt.Sprintf(`
 listen: %q
@@ -279,7 +279,7 @@ script: { file: route.js, timeout: %v }
 clusters:
   one: { backends: ["127.0.0.1:1"], check: { type: off } }
   two: { backends: [%q], check: { type: off } }
-`, addr, deadline, backend)
+`, addr, timeout, backend)
 	for name, text := range map[string]string{"outrider.yaml": config, "route.js": script} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -287,11 +287,11 @@ clusters:
 	}
 }
 
-func startHostile(t *testing.T, binary, script, backend string) *process {
+func startHostile(t *testing.T, binary, script, backend string, timeout time.Duration) *process {
 	t.Helper()
 	p := &process{t: t, addr: freeAddress(t), log: new(lockedBuffer)}
 	dir := t.TempDir()
-	writeConfig(t, dir, script, p.addr, backend)
+	writeConfig(t, dir, script, p.addr, backend, timeout)
 	command := limited(context.Background(), binary, "run", "-c", filepath.Join(dir, "outrider.yaml"))
 	command.Stdout, command.Stderr = p.log, p.log
 	if err := command.Start(); err != nil {
