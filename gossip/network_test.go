@@ -3,6 +3,7 @@ package gossip
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"io"
 	"log"
 	"math/rand/v2"
@@ -185,7 +186,7 @@ func options(name string) Options {
 		Bind:   netip.MustParseAddrPort("127.0.0.1:0"),
 		Label:  "test",
 		Log:    quiet,
-		Rand:   rand.New(rand.NewPCG(1, 2)),
+		Rand:   rand.New(rand.NewPCG(maphash.String(maphash.MakeSeed(), name), 2)), // equal ones would all tell the same peers
 		Rejoin: 200 * time.Millisecond,
 	}
 }

@@ -26,7 +26,7 @@ type Options struct {
 	Info      Info
 	Receiver  Receiver // nil: nobody wants to know
 	Log       logrus.FieldLogger
-	Rand      *rand.Rand    // for the Mesh alone from now on; who is told first
+	Rand      *rand.Rand    // for the Mesh alone from now on; seeded otherwise than the peers', or all tell the same few first
 	Rejoin    time.Duration // between looking at Join again; 0: 15 s
 	Resolve   func(ctx context.Context, host string) ([]netip.Addr, error)
 	// nil: the system's resolver. For a name that does not exist the error is a
