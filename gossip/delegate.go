@@ -62,34 +62,42 @@ func (d *delegate) LocalState(bool) []byte {
 // MergeRemoteState takes all that a peer knows.
 func (d *delegate) MergeRemoteState(b []byte, _ bool) { d.NotifyMsg(b) }
 
-// AckPayload is the digest of our claims; nothing when there is none.
+// AckPayload is the digest of our claims and that of who we know, 8 bytes each.
 func (d *delegate) AckPayload() []byte {
 	m := (*Mesh)(d)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	digest := m.store.digest(time.Now())
-	if digest == 0 {
-		return nil
-	}
-	return binary.BigEndian.AppendUint64(nil, digest)
+	b := binary.BigEndian.AppendUint64(nil, m.store.digest(time.Now()))
+	return binary.BigEndian.AppendUint64(b, m.peers.digest(m.id))
 }
 
-// NotifyPingComplete compares a peer's digest with ours.
+// NotifyPingComplete compares a peer's digests with ours. What follows them is a
+// later version's.
 func (d *delegate) NotifyPingComplete(node *memberlist.Node, _ time.Duration, payload []byte) {
 	m := (*Mesh)(d)
-	var theirs uint64
-	switch len(payload) {
-	case 0:
-	case 8:
-		theirs = binary.BigEndian.Uint64(payload)
-	default:
-		m.journal.reject(Malformed, fmt.Sprintf("digest of %d bytes from %s", len(payload), node.Name))
+	if len(payload) < 16 {
+		m.journal.reject(Malformed, fmt.Sprintf("digests of %d bytes from %s", len(payload), node.Name))
 		return
 	}
+	claims, members := binary.BigEndian.Uint64(payload), binary.BigEndian.Uint64(payload[8:])
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if theirs != 0 && theirs != m.store.digest(time.Now()) {
+	if claims != 0 && claims != m.store.digest(time.Now()) {
 		m.toAsk[node.Name] = true
+		kick(m.repairs)
+	}
+	m.compareMembers(node.Name, members)
+}
+
+// compareMembers asks for a full exchange when several peers one after the other
+// know other members than we do; once is no wonder while somebody comes or goes.
+func (m *Mesh) compareMembers(peer string, theirs uint64) {
+	if theirs == m.peers.digest(m.id) {
+		m.strange = 0
+		return
+	}
+	if m.strange++; m.strange >= strangeEnough {
+		m.strange, m.toMeet = 0, peer
 		kick(m.repairs)
 	}
 }

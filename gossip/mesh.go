@@ -51,7 +51,11 @@ type Mesh struct {
 	toPush map[register]bool // seen first, and not pushed to anybody yet
 	toAsk  map[string]bool   // peers, by ID, whose claims differ from ours
 	asked  map[string]uint64 // peers, by ID, that asked for our claims, with their digest
-	rng    *rand.Rand
+	// strange counts pings in a row by which a peer knows other members than we do;
+	// toMeet, by ID, is the one to compare notes with.
+	strange int
+	toMeet  string
+	rng     *rand.Rand
 }
 
 // New makes a Mesh that has opened nothing yet.

@@ -116,6 +116,24 @@ func catchUp(t *testing.T, claims int) {
 	eventually(t, "c catches up", func() bool { return nodes[2].heard() == claims })
 }
 
+func TestWhoMissedThatSomebodyJoinedLearnsItByDigest(t *testing.T) {
+	loopback := newNetwork()
+	patient := func(conf *memberlist.Config) {
+		loopback.attach(t)(conf)
+		conf.SuspicionMult = 1000 // nobody dies in this test
+	}
+	nodes := tunedMesh(t, patient, "a", "b")
+	loopback.isolate(1, nodes[1])
+	o := options("c")
+	o.Join = []string{nodes[0].Address().String()}
+	c := run(t, o, patient)
+	eventually(t, "c knows both", func() bool { return len(c.Peers()) == 2 })
+	before := loopback.keptBack()
+	eventually(t, "all that is told of c is lost on b", func() bool { return loopback.keptBack() > before+100 })
+	loopback.isolate(0, nodes[1])
+	acquainted(t, nodes[0], nodes[1], c)
+}
+
 // age makes all that a sidecar holds older.
 func age(n *node, by time.Duration) {
 	n.Mesh.mu.Lock()

@@ -28,6 +28,7 @@ type network struct {
 	groups map[string]int // by address; 0 for those that are not in it
 	cuts   map[[2]string]bool
 	loss   float64
+	kept   int // packets that did not get through a cut
 	rng    *rand.Rand
 }
 
@@ -51,6 +52,12 @@ func (n *network) cut(a, b *node) {
 	n.cuts[[2]string{x, y}], n.cuts[[2]string{y, x}] = true, true
 }
 
+func (n *network) keptBack() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.kept
+}
+
 // lose makes each packet disappear with this probability.
 func (n *network) lose(part float64) {
 	n.mu.Lock()
@@ -61,7 +68,11 @@ func (n *network) lose(part float64) {
 func (n *network) connected(from, to string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.groups[from] == n.groups[to] && !n.cuts[[2]string{from, to}]
+	if n.groups[from] == n.groups[to] && !n.cuts[[2]string{from, to}] {
+		return true
+	}
+	n.kept++
+	return false
 }
 
 func (n *network) loses() bool {

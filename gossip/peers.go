@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"cmp"
+	"hash/fnv"
 	"maps"
 	"math/rand/v2"
 	"net/netip"
@@ -54,6 +55,21 @@ func (p *peers) remove(id string) Observer {
 }
 
 func (p *peers) count() int { return len(p.nodes) }
+
+// digest is a sum over the IDs of all members, this sidecar among them.
+func (p *peers) digest(self string) uint64 {
+	sum := fingerprintOf(self)
+	for id := range p.nodes {
+		sum += fingerprintOf(id)
+	}
+	return sum
+}
+
+func fingerprintOf(id string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(id))
+	return h.Sum64()
+}
 
 func (p *peers) all() []Peer {
 	all := make([]Peer, 0, len(p.nodes))

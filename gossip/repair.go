@@ -9,7 +9,7 @@ import (
 
 // repair asks peers whose digest differs for their claims, and answers those that
 // ask. Every sidecar pings one peer a second, whose acknowledgement has the
-// digest; so what packets lost is found within about a second, at no packet more
+// digests; so what packets lost is found within about a second, at no packet more
 // while nothing is lost.
 func (m *Mesh) repair(ctx context.Context) {
 	for {
@@ -24,6 +24,26 @@ func (m *Mesh) repair(ctx context.Context) {
 		for _, node := range m.takeAsked() {
 			m.answer(&node.node, node.digest)
 		}
+		m.meet()
+	}
+}
+
+// strangeEnough is how many pings in a row must show other members. memberlist tells
+// of a newcomer a few times and then never again until a push/pull, which
+// comes once in a minute or more.
+const strangeEnough = 3
+
+// meet exchanges everything with the peer that knows others, if there is one.
+func (m *Mesh) meet() {
+	m.mu.Lock()
+	peer := m.peers.nodes[m.toMeet]
+	m.toMeet = ""
+	m.mu.Unlock()
+	if peer == nil {
+		return
+	}
+	if _, err := m.list.Join([]string{peer.Address.String()}); err != nil {
+		m.log.WithError(err).WithField("peer", peer.ID).Debug("gossip: exchange members")
 	}
 }
 
