@@ -246,7 +246,9 @@ func TestHalfHeadsThatHoldAllConnectionsMakeRoomForOthers(t *testing.T) {
 	sc := start(t, backend(t, ok), setup{limits: fmt.Sprintf("connections: %d", limit)})
 	before := sc.holds()
 	all := many(t, sc, limit, halfHead)
-	until(t, "the first of them to be old enough", func() bool { return sc.get("/") == nil })
+	const oldEnough = 1500 * time.Millisecond // all of them: who has just come is not closed
+	held := time.Now()
+	until(t, "all of them to be old enough", func() bool { return time.Since(held) > oldEnough && sc.get("/") == nil })
 	o := sc.others()
 	for range 100 {
 		o.meanwhile()

@@ -7,9 +7,9 @@ import "time"
 // the oldest of these goes, as in the approximated LRU of Redis: it costs nothing
 // until somebody has to go, and the same however many there are.
 const (
-	evictSample = 16  // idle connections that are compared
-	evictLooks  = 128 // connections that are looked at to find them
-	evictTries  = 4   // connections that may turn out to be busy by now
+	evictLooks = 128  // connections that are compared
+	evictMost  = 2048 // connections that are looked at to find any: newcomers can stand side by side
+	evictTries = 4    // connections that may turn out to be busy by now
 )
 
 // Evict makes room for another connection: it closes the client connection that
@@ -35,14 +35,10 @@ func (l *Loop) longestIdle(atLeast time.Duration) *Conn {
 	since := l.now.Load() - millis(atLeast)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for looks, found := 0, 0; looks < min(evictLooks, len(l.conns)) && found < evictSample; looks++ {
+	for looks := 0; looks < len(l.conns) && looks < evictMost && (looks < evictLooks || longest == nil); looks++ {
 		l.evicts = (l.evicts + 1) % len(l.conns)
 		c := l.conns[l.evicts]
-		if c.turn.Load() != turnClient {
-			continue
-		}
-		found++
-		if idle := c.idleSince.Load(); idle <= since {
+		if idle := c.idleSince.Load(); c.turn.Load() == turnClient && idle <= since {
 			longest, since = c, idle
 		}
 	}
