@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"outrider/scripting/record"
+	"outrider/sidecar/admin"
 	"outrider/sidecar/app"
 )
 
@@ -99,14 +100,12 @@ func (r *replay) lines(ctx context.Context) ([]byte, error) {
 }
 
 // askDecisions asks the running sidecar.
-func askDecisions(ctx context.Context, from *source, id string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	running, err := from.running()
-	if err != nil {
-		return nil, err
-	}
-	return running.Decisions(ctx, id)
+func askDecisions(ctx context.Context, from *source, id string) (lines []byte, err error) {
+	err = from.ask(ctx, func(ctx context.Context, running *admin.Client) error {
+		lines, err = running.Decisions(ctx, id)
+		return err
+	})
+	return lines, err
 }
 
 // recorded is the decision of the running sidecar on one request.
@@ -116,8 +115,11 @@ func recorded(ctx context.Context, from *source, id string) (*record.Entry, erro
 		return nil, err
 	}
 	entries, err := record.Parse(bytes.NewReader(lines))
-	if err != nil || len(entries) != 1 {
-		return nil, fmt.Errorf("the sidecar answers %s for one request: %w", count(len(entries), "decision"), err)
+	if err != nil {
+		return nil, fmt.Errorf("the answer of the sidecar: %w", err)
+	}
+	if len(entries) != 1 {
+		return nil, fmt.Errorf("the sidecar answers %s for one request", count(len(entries), "decision"))
 	}
 	return &entries[0], nil
 }

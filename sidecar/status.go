@@ -25,22 +25,18 @@ func statusVerb() *cobra.Command {
 		Short: "Show what a running sidecar sees: clusters, backends, script",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
-			defer cancel()
-			running, err := from.running()
-			if err != nil {
-				return err
-			}
-			status, err := running.Status(ctx)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				encoder := json.NewEncoder(cmd.OutOrStdout())
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(status)
-			}
-			return printStatus(cmd.OutOrStdout(), status)
+			return from.ask(cmd.Context(), func(ctx context.Context, running *admin.Client) error {
+				status, err := running.Status(ctx)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					encoder := json.NewEncoder(cmd.OutOrStdout())
+					encoder.SetIndent("", "  ")
+					return encoder.Encode(status)
+				}
+				return printStatus(cmd.OutOrStdout(), status)
+			})
 		},
 	}
 	from.register(cmd)
@@ -57,18 +53,14 @@ func rollbackVerb() *cobra.Command {
 the files hold stays out until they change. Exit code 1 when there is none.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
-			defer cancel()
-			running, err := from.running()
-			if err != nil {
-				return err
-			}
-			script, err := running.Rollback(ctx)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "script %s is active again\n", script.Version)
-			return nil
+			return from.ask(cmd.Context(), func(ctx context.Context, running *admin.Client) error {
+				script, err := running.Rollback(ctx)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "script %s is active again\n", script.Version)
+				return nil
+			})
 		},
 	}
 	from.register(cmd)
@@ -83,37 +75,35 @@ func reloadVerb() *cobra.Command {
 		Long:  "Exit code 1 when it refuses them: then what ran before goes on.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), askTimeout)
-			defer cancel()
-			running, err := from.running()
-			if err != nil {
-				return err
-			}
-			if err := running.Reload(ctx); err != nil {
-				return err
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), "reloaded")
-			return nil
+			return from.ask(cmd.Context(), func(ctx context.Context, running *admin.Client) error {
+				if err := running.Reload(ctx); err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), "reloaded")
+				return nil
+			})
 		},
 	}
 	from.register(cmd)
 	return cmd
 }
 
-// running is the sidecar that runs with this configuration.
-func (s *source) running() (*admin.Client, error) {
+// ask puts a question to the sidecar that runs with this configuration.
+func (s *source) ask(ctx context.Context, question func(context.Context, *admin.Client) error) error {
 	c, err := s.usable()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if c.Admin.Listen == "" {
-		return nil, fmt.Errorf("there is nobody to ask: admin.listen is off")
+		return fmt.Errorf("there is nobody to ask: admin.listen is off")
 	}
 	token, err := findAdminToken(c.Admin)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &admin.Client{Address: c.Admin.Listen, Token: token}, nil
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return question(ctx, &admin.Client{Address: c.Admin.Listen, Token: token})
 }
 
 // printShadow prints what the shadow would do, if there is one.

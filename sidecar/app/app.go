@@ -67,7 +67,6 @@ type App struct {
 	incidents incidents
 	accounts  accounts
 	decisions decisions
-	spared    atomic.Uint64 // requests that a version on probation failed, and the one before decided
 
 	active atomic.Pointer[active]
 	tasks  sync.WaitGroup // everything that Run started

@@ -119,7 +119,6 @@ func (r *scriptRouter) decision(d rollout.Decision) proxy.Decision {
 
 // tellSpared tells of a failure that the version before has made good.
 func (r *scriptRouter) tellSpared(d rollout.Decision) {
-	r.app.spared.Add(1)
 	r.app.warnings.Warn("spared "+d.Spared.Version, logrus.Fields{
 		"version": d.Spared.Version, "decided_by": d.Version, "outcome": d.Spared.Outcome.String(), "cause": d.Spared.Err,
 	}, "the routing script on probation failed a request; the version before has decided it")
