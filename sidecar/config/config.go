@@ -21,7 +21,9 @@ type Config struct {
 	StateDir       string // where the last good script is kept; "" = nowhere
 	Script         Script
 	Clusters       []Cluster // in the order of the file, then app, then the environment's
+	Gossip         *Gossip   // nil = no peers, no socket
 	TrustedProxies []netip.Prefix
+	TrustPeers     bool // the addresses of peers, too
 	AmbiguousPaths AmbiguousPaths
 	Limits         Limits
 	Status         Status

@@ -24,7 +24,7 @@
 // separated by commas; a list or a section may also be written as YAML in brackets.
 // The short form OUTRIDER_CLUSTER_ONE sets the backends of one; a single URL with a
 // name also sets host and, for https, tls.server_name. OUTRIDER_SCRIPT is
-// script.file. Any other variable that begins with OUTRIDER_ is a fault, but those
+// script.file, OUTRIDER_GOSSIP__SECRET has no key in the file. Any other variable that begins with OUTRIDER_ is a fault, but those
 // that Kubernetes makes for a service called outrider, which are ignored and named
 // in a note.
 //
@@ -43,6 +43,14 @@
 //     of one backend never overlap, they are only later than written.
 //   - A key that the check's type does not use is a fault, because it means that
 //     something else is checked than was meant.
+//   - gossip counts as written when the section stands there, even with nothing in it
+//     (gossip: or gossip: {}), or when any of its variables is set. Then it needs a
+//     secret, unless listen and advertise are loopback addresses or insecure is true.
+//     An empty OUTRIDER_GOSSIP__SECRET is as good as none.
+//   - A secret stands in a file of its own or in OUTRIDER_GOSSIP__SECRET, never in the
+//     configuration. insecure beside a secret is a fault: it would take effect on the
+//     day that the secret is left out. That others can read the file is a note: where
+//     it is mounted, mode and owner are rarely the sidecar's to choose.
 //   - An admin listener that other hosts can reach needs a token_file.
 //
 // Every key stands in one table (keys.go), which reads the file, finds misspelt

@@ -65,6 +65,8 @@ func (o *overlay) environment(env *environment) []string {
 		switch {
 		case isServiceVariable(name, env.values[name]):
 			services = append(services, name)
+		case name == secretVariable && strings.TrimSpace(env.values[name]) == "":
+			// As if it were not set: compose passes on what is not there.
 		case strings.HasPrefix(name, shortPrefix) && !strings.Contains(name, levelMark):
 			short = append(short, name)
 		default:

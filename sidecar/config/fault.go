@@ -15,7 +15,7 @@ type Fault struct {
 	Column  int    // 1-based, in characters
 	Path    string // the key, such as clusters.one.check.interval; may be ""
 	Message string // what is wrong and what to do
-	Text    string // the line of the file
+	Text    string // the line of the file; a secret in it is masked
 }
 
 // String is the fault with its position and, for a file, the line and a caret.
@@ -120,7 +120,7 @@ type faults struct{ list []Fault }
 func (f *faults) add(at position, path, format string, args ...any) {
 	fault := Fault{Source: at.source, Line: at.line, Column: at.column, Path: path, Message: fmt.Sprintf(format, args...)}
 	if at.doc != nil {
-		fault.Text = at.doc.lines[at.line-1]
+		fault.Text = masked(at.doc.lines[at.line-1])
 	}
 	f.list = append(f.list, fault)
 }

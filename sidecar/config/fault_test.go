@@ -35,7 +35,7 @@ func TestAFaultShowsPositionHintLineAndCaret(t *testing.T) {
 func TestAllFaultsAreReportedAtOnceInTheOrderOfTheFile(t *testing.T) {
 	refused(t, `listen: 6188
 default_cluster: thre
-gossip: { join: [] }
+gossip: { joins: [] }
 clusters:
   one:
     backends: ["a:1", "a:1", "b"]
@@ -48,7 +48,7 @@ limits: { head: 64KB, head_timeout: 10, clusters: 1 }
 `,
 		`outrider.yaml:1:9: listen: wants an address such as ":6188", not a number; write "6188" with the quotes`,
 		`outrider.yaml:2:1: default_cluster: there is no cluster "thre"; the clusters are one, three; did you mean "three"?`,
-		`outrider.yaml:3:1: gossip: not in this version; remove it`,
+		`outrider.yaml:3:11: gossip.joins: unknown key; did you mean "join"?`,
 		`outrider.yaml:6:23: clusters.one.backends[1]: a:1 stands here twice; remove one, or give it a weight`,
 		`outrider.yaml:6:30: clusters.one.backends[2]: "b" has no port; write "b:8080"`,
 		`outrider.yaml:7:14: clusters.one.retries: wants a whole number from 0 to 10, not text`,
@@ -65,7 +65,6 @@ limits: { head: 64KB, head_timeout: 10, clusters: 1 }
 
 func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
 	later := map[string]string{
-		"gossip":                       "{}",
 		"clusters.one.tls.client_cert": "x", "clusters.one.tls.client_key": "x",
 		"admin.edit": "true", "admin.pprof": "true",
 	}
@@ -85,9 +84,6 @@ func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
 		if _, err := loadText(clusterOne("    " + words + "\n")); err == nil || !strings.Contains(err.Error(), "not in this version") {
 			t.Errorf("%s: %v", words, err)
 		}
-	}
-	if _, err := loadText(clusterOne("trusted_proxies: [peers]\n")); err == nil || !strings.Contains(err.Error(), "not in this version") {
-		t.Errorf("peers: %v", err)
 	}
 }
 

@@ -64,7 +64,7 @@ type Files struct {
 
 type files = Files
 
-// open reads a configuration, which has a largest size.
+// open reads a file that ought to be small.
 func (f Files) open(path string) (*found, error) {
 	if info, err := f.stat(path); err == nil && info.Mode().IsRegular() && info.Size() > maxFileSize {
 		return nil, tooLarge(path)

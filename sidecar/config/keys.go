@@ -18,9 +18,10 @@ func root(c *Config) section {
 			doc: "A directory of this sidecar's own, in which the last good script is kept, to be used at the next start should the files hold none that works. Empty: nothing is kept."},
 		{name: "script", value: script(&c.Script), doc: "The routing script."},
 		{name: "clusters", value: clusters{into: &c.Clusters}, doc: "Named groups of backends."},
-		{name: "gossip", later: true},
-		{name: "trusted_proxies", value: networks{into: &c.TrustedProxies},
-			doc: "Clients whose X-Forwarded-For is believed: networks, addresses, or `private` (loopback, link-local and the private ranges of IPv4 and IPv6)."},
+		{name: "gossip", value: gossip{into: &c.Gossip},
+			doc: "Sidecars that tell each other about health. Leave the section out: no peers, no socket. Written at all, even with nothing in it, it is on."},
+		{name: "trusted_proxies", value: networks{into: &c.TrustedProxies, peers: &c.TrustPeers},
+			doc: "Clients whose X-Forwarded-For is believed: networks, addresses, `private` (loopback, link-local and the private ranges of IPv4 and IPv6), or `peers` (the addresses of the sidecars that gossip knows)."},
 		{name: "ambiguous_paths", value: choice(&c.AmbiguousPaths, []AmbiguousPaths{AmbiguousPathsPass, AmbiguousPathsRefuse}), def: "pass",
 			doc: "`refuse` answers 400 for paths that two parsers could read differently: dot segments, doubled slashes, an encoded slash, dot or backslash."},
 		{name: "limits", value: limits(&c.Limits), doc: "What clients may use up."},
@@ -196,6 +197,33 @@ func tlsKeys(t *TLS) section {
 		{name: "client_cert", later: true},
 		{name: "client_key", later: true},
 	}}
+}
+
+func gossipKeys(g *Gossip) section {
+	return section{short: `; write gossip: { join: ["host:6191"] }`, keys: []key{
+		{name: "listen", value: endpoint(&g.Listen, "address", `an address such as ":6191"`, parseGossipListen), def: ":6191",
+			doc: "Where peers reach this sidecar, by UDP and TCP: :port (every IPv4 address), or an IP address with a port."},
+		{name: "advertise", value: endpoint(&g.Advertise, "IP address, with or without a port", "an address such as 10.0.0.7", parseAdvertise),
+			doc: "The address that peers are told, such as \"${POD_IP}\"; without a port: that of listen. Empty: the address of listen, or where that is all of them, the host's own."},
+		{name: "join", value: list[string]{into: &g.Join, kind: "list of peers", item: peer},
+			doc: "Peers to begin with, host:port or host (with the port of listen): names are looked up again and again, and every address is joined."},
+		{name: "label", value: text(&g.Label, "text, up to 64 bytes", "text", labelPattern, checkLabel),
+			doc: "Sidecars with another label are never joined, even with the same secret."},
+		{name: "secret_file", value: text(&g.SecretFile, "path", "a path such as /run/secrets/gossip", "", nil),
+			doc: "File with one key in base64 on each line, as `outrider keygen` makes them: the first encrypts, all decrypt. Required, unless OUTRIDER_GOSSIP__SECRET holds the keys, listen and advertise are loopback addresses, or insecure is true."},
+		{name: "secret", value: secret(&g.Keys), variable: true},
+		{name: "insecure", value: yesNo(&g.Insecure), def: "false",
+			doc: "Gossips without a secret where other hosts can reach it: whoever does so can join."},
+		{name: "share_loopback", value: yesNo(&g.ShareLoopback), def: "false",
+			doc: "Tells peers about backends at loopback and link-local addresses, too. Only for sidecars that are all on one host, where these are the same backends."},
+		{name: "scope", value: text(&g.Scope, "name", "a name such as eu-1", scopePattern, checkScope),
+			doc: "Tells networks apart in which one address means different backends: claims count only in the same scope. Empty: one network."},
+	}}
+}
+
+func peer(into *string) value {
+	return scalar[string]{into: into, kind: "host, or host:port", want: "a peer such as outrider:6191", accepts: []scalarType{textual},
+		form: schema{"type": "string"}, parse: parseJoin}
 }
 
 func limits(l *Limits) section {

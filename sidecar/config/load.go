@@ -28,6 +28,7 @@ func Load(src Source) (*Config, error) {
 	env := newEnvironment(src.Env)
 	found := r.find(src.File, env)
 	written := r.parse(found, env)
+	r.refuseSecret(written)
 	o := overlay{r: r, root: written, setBy: map[string]string{}}
 	notes := o.environment(env)
 	o.flags(src.Flags)

@@ -5,16 +5,28 @@ import (
 	"net/netip"
 )
 
-// networks is a list of CIDRs, addresses and the word private.
-type networks struct{ into *[]netip.Prefix }
+// networks is a list of CIDRs, addresses and the words private and peers.
+type networks struct {
+	into  *[]netip.Prefix
+	peers *bool // whether peers was among them
+}
 
-const networksKind = "list of networks"
+const (
+	networksKind = "list of networks"
+	peersWord    = "peers"
+	trustedPeers = "trusted_proxies.peers" // where the word was written, among the keys that were
+)
 
 func (l networks) read(r *reader, path string, n *node) {
-	*l.into = nil
+	*l.into, *l.peers = nil, false
 	for i, item := range items(r, path, n, networksKind) {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		r.written[at] = item.at
+		if item.kind == kindScalar && item.text == peersWord {
+			r.written[trustedPeers] = item.at
+			*l.peers = true
+			continue
+		}
 		var prefixes []netip.Prefix
 		l.item(&prefixes).read(r, at, item)
 		*l.into = append(*l.into, prefixes...)
@@ -33,11 +45,8 @@ func (l networks) schema() schema {
 func (l networks) describe() string { return networksKind }
 
 func parseNetwork(s string) ([]netip.Prefix, error) {
-	switch s {
-	case "private":
+	if s == "private" {
 		return privateNetworks(), nil
-	case "peers":
-		return nil, fmt.Errorf("%q is not in this version; write the networks of the peers", s)
 	}
 	if ip, err := netip.ParseAddr(s); err == nil && ip.Zone() == "" {
 		ip = ip.Unmap()
@@ -45,7 +54,7 @@ func parseNetwork(s string) ([]netip.Prefix, error) {
 	}
 	prefix, err := netip.ParsePrefix(s)
 	if err != nil {
-		return nil, fmt.Errorf("%q is neither a network, an address nor a known word; write one such as 10.0.0.0/8, 192.0.2.1 or private%s", s, didYouMean(s, []string{"private"}))
+		return nil, fmt.Errorf("%q is neither a network, an address nor a known word; write one such as 10.0.0.0/8, 192.0.2.1, private or peers%s", s, didYouMean(s, []string{"private", peersWord}))
 	}
 	if prefix != prefix.Masked() {
 		return nil, fmt.Errorf("%q has bits set after the prefix; did you mean %q?", s, prefix.Masked())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -129,6 +130,7 @@ func drawn(t *rapid.T) (*Config, map[string]any) {
 		Dev:      rapid.Bool().Draw(t, "dev"),
 	}
 	c.TrustedProxies, _ = parseNetwork("10.0.0.0/8")
+	trusted := []any{"10.0.0.0/8"}
 	clusterDocs := map[string]any{}
 	for i := range rapid.IntRange(1, 3).Draw(t, "clusters") {
 		name := fmt.Sprintf("c%d", i)
@@ -136,14 +138,14 @@ func drawn(t *rapid.T) (*Config, map[string]any) {
 		c.Clusters = append(c.Clusters, one)
 		clusterDocs[name] = doc
 	}
-	return c, map[string]any{
+	doc := map[string]any{
 		"name": c.Name, "default_cluster": c.DefaultCluster, "ambiguous_paths": string(c.AmbiguousPaths), "dev": c.Dev,
 		"listen":    []any{map[string]any{"name": "in", "address": "127.0.0.1:0", "cluster": "c0", "forwarded": string(c.Listen[0].Forwarded)}},
 		"state_dir": c.StateDir,
 		"script": map[string]any{"timeout": c.Script.Timeout.String(), "on_error": c.Script.OnError, "shadow": map[string]any{"sample": fmt.Sprintf("%g%%", c.Script.Shadow.Sample*100)}, "max_moved": fmt.Sprintf("%g%%", c.Script.MaxMoved*100), "record": c.Script.Record, "rollback": map[string]any{
 			"error_rate": fmt.Sprintf("%g%%", c.Script.Rollback.ErrorRate*100), "min_errors": c.Script.Rollback.MinErrors, "window": c.Script.Rollback.Window.String()}},
 		"clusters":        clusterDocs,
-		"trusted_proxies": []any{"10.0.0.0/8"},
+		"trusted_proxies": trusted,
 		"limits": map[string]any{"connections": c.Limits.Connections, "backlog": c.Limits.Backlog, "head": formatSize(c.Limits.Head), "fields": c.Limits.Fields,
 			"head_timeout": c.Limits.HeadTimeout.String(), "client_idle": c.Limits.ClientIdle.String(), "half_close": c.Limits.HalfClose.String()},
 		"status": map[string]any{"listen": c.Status.Listen},
@@ -152,6 +154,31 @@ func drawn(t *rapid.T) (*Config, map[string]any) {
 			"access": map[string]any{"mode": string(c.Log.Access.Mode), "sample": fmt.Sprintf("%g%%", c.Log.Access.Sample*100), "file": c.Log.Access.File}},
 		"shutdown": map[string]any{"drain": c.Shutdown.Drain.String(), "grace": c.Shutdown.Grace.String()},
 	}
+	if rapid.Bool().Draw(t, "gossip") {
+		c.Gossip, doc["gossip"] = drawnGossip(t)
+		c.TrustPeers = true
+		doc["trusted_proxies"] = append(trusted, peersWord)
+	}
+	return c, doc
+}
+
+// drawnGossip is a valid section without a secret, which takes a file or a variable.
+func drawnGossip(t *rapid.T) (*Gossip, map[string]any) {
+	listen := rapid.SampledFrom([]string{"127.0.0.1:0", "10.0.0.1:6191", "[::]:6191", "[::1]:6191"}).Draw(t, "gossip listen")
+	advertise := rapid.SampledFrom([]string{"", "10.0.0.7:1", "[fd00::7]:1"}).Draw(t, "advertise")
+	g := &Gossip{
+		Listen:        netip.MustParseAddrPort(listen),
+		Join:          rapid.SliceOfN(rapid.StringMatching(`[a-z]{1,9}(\.[a-z]{1,9})?(:[1-9][0-9]{0,3})?`), 1, 3).Draw(t, "join"),
+		Label:         rapid.StringMatching(`[a-zé/-]{0,32}`).Draw(t, "label"),
+		Insecure:      true,
+		ShareLoopback: rapid.Bool().Draw(t, "share loopback"),
+		Scope:         rapid.SampledFrom([]string{"", "eu-1"}).Draw(t, "scope"),
+	}
+	if advertise != "" {
+		g.Advertise = netip.MustParseAddrPort(advertise)
+	}
+	return g, map[string]any{"listen": listen, "advertise": advertise, "join": g.Join, "label": g.Label, "secret_file": "", "insecure": true,
+		"share_loopback": g.ShareLoopback, "scope": g.Scope}
 }
 
 func isKeyword(s string) bool {
@@ -225,7 +252,7 @@ func TestTheSchemaRefusesWhatLoadRefusesByForm(t *testing.T) {
 		"clusters: { one: { backends: [\"a:1\"], check: { type: exec } } }", "clusters: { one: { backends: [\"a:1\"], check: off } }",
 		"clusters: { one: { backends: [\"a:1\"], retries: \"2\" } }", "clusters: { one: { backends: [\"a:1\"], check: { interval: 5 } } }",
 		"clusters: { one: { backends: [\"a:1\"], check: { type: http, status: 600 } } }",
-		"gossip: {}", "script: x.js", "shutdown: { drain: soon }", "clusters: { one: { backends: [\"a:1\"], tls: maybe } }",
+		"gossip: x", "gossip: { secret: x }", "gossip: { scope: -x }", "gossip: { join: { a: b } }", "script: x.js", "shutdown: { drain: soon }", "clusters: { one: { backends: [\"a:1\"], tls: maybe } }",
 	} {
 		var doc any
 		if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
@@ -262,7 +289,7 @@ func FuzzLoad(f *testing.F) {
 			if fault.Line == 0 {
 				continue
 			}
-			if fault.Line > len(lines) || fault.Column < 1 || fault.Column > len([]rune(lines[fault.Line-1]))+1 || fault.Text != lines[fault.Line-1] {
+			if fault.Line > len(lines) || fault.Column < 1 || fault.Column > len([]rune(lines[fault.Line-1]))+1 || fault.Text != masked(lines[fault.Line-1]) {
 				t.Errorf("%+v is not in the file", fault)
 			}
 		}

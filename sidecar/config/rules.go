@@ -31,6 +31,7 @@ func (u *rules) apply() {
 	}
 	u.script()
 	u.defaultCluster()
+	u.gossip()
 	u.admin()
 	if file := &u.c.Log.Access.File; *file != AccessStdout {
 		*file = u.r.locate("log.access.file", *file, u.found)
@@ -94,7 +95,11 @@ func (u *rules) sockets() []socket {
 		}
 		sockets = append(sockets, socket{path, l.Address})
 	}
-	return append(sockets, socket{"status.listen", u.c.Status.Listen}, socket{"admin.listen", u.c.Admin.Listen})
+	sockets = append(sockets, socket{"status.listen", u.c.Status.Listen}, socket{"admin.listen", u.c.Admin.Listen})
+	if g := u.c.Gossip; g != nil {
+		sockets = append(sockets, socket{"gossip.listen", g.Listen.String()})
+	}
+	return sockets
 }
 
 func (u *rules) listeners() {

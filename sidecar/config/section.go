@@ -12,6 +12,8 @@ type key struct {
 	def   string // the default as it is written; "" = none, or explained in doc
 	doc   string // what it means, one sentence or two
 	later bool   // known, but not in this version
+
+	variable bool // set by a variable of the environment alone
 }
 
 // section is a mapping whose keys are known.
@@ -110,7 +112,7 @@ func (s section) names(*node) []string {
 func (s section) schema() schema {
 	properties := schema{}
 	for _, k := range s.keys {
-		if !k.later {
+		if !k.later && !k.variable {
 			properties[k.name] = k.schema()
 		}
 	}

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write REFERENCE.md anew")
 // walk visits every key of the table with its path; lists and named sections show one element.
 func walk(s section, path string, visit func(path string, k key)) {
 	for _, k := range s.keys {
-		if k.later {
+		if k.later || k.variable {
 			continue
 		}
 		at := join(path, k.name)
@@ -39,6 +39,8 @@ func inside(v value) (section, string, bool) {
 	case passive:
 		return v.section(), "", true
 	case encryption:
+		return v.section(), "", true
+	case gossip:
 		return v.section(), "", true
 	case clusters:
 		return cluster(new(Cluster)), ".<name>", true
@@ -154,7 +156,7 @@ func TestExampleHoldsEveryKeyOfTheTable(t *testing.T) {
 	if err := compiled(t).Validate(document); err != nil {
 		t.Error(err)
 	}
-	d := disk{files: fstest.MapFS{"outrider.yaml": {Data: []byte(text)}, "scripts/route.js": {Data: []byte("function route() {}")}, "scripts/route.test.yaml": {}, "scripts/data.json": {}}}
+	d := disk{files: fstest.MapFS{"outrider.yaml": {Data: []byte(text)}, "scripts/route.js": {Data: []byte("function route() {}")}, "scripts/route.test.yaml": {}, "scripts/data.json": {}, "secrets/gossip": {Data: []byte(someKey)}}}
 	c, err := Load(Source{Files: d.access()})
 	valid(t, c, err)
 }
@@ -209,7 +211,7 @@ func referenceSection(b *strings.Builder, s section, path string) {
 	var below []string
 	sections := map[string]section{}
 	for _, k := range s.keys {
-		if k.later {
+		if k.later || k.variable {
 			continue
 		}
 		def := ""
@@ -251,6 +253,7 @@ const referenceTail = `
 | ` + "`OUTRIDER_CONFIG`" + ` | the path of the file, or the YAML itself when it holds a newline or ` + "`: `" + ` |
 | ` + "`OUTRIDER_CLUSTER_ONE`" + ` | ` + "`clusters.one.backends`" + `, separated by commas; one URL with a name also sets ` + "`host`" + ` and, for https, ` + "`tls.server_name`" + ` |
 | ` + "`OUTRIDER_SCRIPT`" + ` | ` + "`script.file`" + ` |
+| ` + "`OUTRIDER_GOSSIP__SECRET`" + ` | the keys of gossip themselves, separated by commas or on lines of their own, in place of ` + "`gossip.secret_file`" + `; the file cannot hold them |
 | ` + "`OUTRIDER_A__B_C`" + ` | ` + "`a.b_c`" + `: two underscores go one level down; ` + "`_` also matches `-`" + ` |
 
 Lists are separated by commas; a list or a section may also be YAML in brackets: ` + "`OUTRIDER_LIMITS='{ fields: 64 }'`" + `.
