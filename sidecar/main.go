@@ -45,6 +45,6 @@ Begin with:  outrider demo`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(runVerb(), demoVerb(), validateVerb(), testVerb(), explainVerb(), reloadVerb(), rollbackVerb(), replayVerb(), statusVerb(), healthcheckVerb(),
-		initVerb(), typesVerb(), schemaVerb(), versionVerb())
+		initVerb(), keygenVerb(), typesVerb(), schemaVerb(), versionVerb())
 	return root
 }
