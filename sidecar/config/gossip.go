@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"strconv"
@@ -249,9 +250,14 @@ func (u *rules) secret(g *Gossip) {
 	if g.SecretFile == "" {
 		return
 	}
-	g.SecretFile = u.r.locate(path, g.SecretFile, u.found)
+	written := g.SecretFile
+	g.SecretFile = u.r.locate(path, written, u.found)
 	if u.r.isWritten("gossip.secret") {
 		u.r.fault(path, "%s sets the secret, too; remove one of them", secretVariable)
+		return
+	}
+	if _, err := u.r.files.stat(g.SecretFile); errors.Is(err, fs.ErrNotExist) && isKey(written) {
+		u.r.fault(path, "this is no file, and looks like the key itself; write the path of a file that holds it, or set %s", secretVariable)
 		return
 	}
 	keys, errs := u.r.files.keys(g.SecretFile)

@@ -303,6 +303,29 @@ func TestASecretInTheFileItselfIsRefusedAndNotShown(t *testing.T) {
 	}
 }
 
+func TestAKeyInThePlaceOfItsFileIsNotShown(t *testing.T) {
+	const want = "gossip.secret_file: this is no file, and looks like the key itself; write the path of a file that holds it, or set OUTRIDER_GOSSIP__SECRET"
+	for _, row := range []struct{ yaml, env string }{
+		{"gossip: { secret_file: \"" + someKey + "\" }\n", "X="},
+		{"gossip:\n  secret_file: " + otherKey + "\n", "X="},
+		{"", "OUTRIDER_GOSSIP__SECRET_FILE=" + someKey},
+		{"", "OUTRIDER_GOSSIP={ secret_file: " + someKey + " }"},
+	} {
+		_, err := loadText(clusterOne(row.yaml), row.env)
+		if got := faultLines(t, err); len(got) != 1 || !strings.HasSuffix(got[0], want) || strings.Contains(err.Error(), someKey) || strings.Contains(err.Error(), otherKey) {
+			t.Errorf("%s %s:\n%v", row.yaml, row.env, err)
+		}
+	}
+	const path = "/run/secrets/gossipkey" // base64 of 16 bytes, too
+	d := disk{files: fstest.MapFS{"outrider.yaml": {Data: []byte(clusterOne("gossip: { secret_file: " + path + " }\n"))}, "run/secrets/gossipkey": {Data: []byte(someKey)}, path: {Data: []byte(someKey)}}}
+	c, err := Load(Source{Files: d.access()})
+	valid(t, c, err)
+	_, err = loadText(clusterOne(""), "OUTRIDER_GOSSIP={ secret: 123456 }")
+	if err == nil || strings.Contains(err.Error(), "123456") {
+		t.Error(err)
+	}
+}
+
 func TestKeysAreNeverPrinted(t *testing.T) {
 	c, err := loadText(clusterOne("gossip: {}\n"), secretVariable+"="+someKey)
 	g := valid(t, c, err).Gossip

@@ -106,9 +106,11 @@ func decodeKey(text string) ([]byte, error) {
 	return nil, fmt.Errorf("is not base64; %s", howToMakeOne)
 }
 
-// secret is a value of the environment alone.
+// secret is a value that stands in the environment alone.
 func secret(into *Secret) value {
-	return scalar[Secret]{into: into, kind: "keys", want: "keys in base64", accepts: []scalarType{textual}, form: schema{"type": "string"}, parse: parseSecret}
+	return scalar[Secret]{into: into, kind: "keys", want: "keys in base64",
+		accepts: []scalarType{textual, integer, boolean, fraction}, // a fault about the type would show the text
+		form:    schema{"type": "string"}, parse: parseSecret}
 }
 
 // refuseSecret reports a secret in the file itself, which is shown, copied and kept
@@ -121,16 +123,27 @@ func (r *reader) refuseSecret(root *node) {
 	}
 }
 
-// shownSecret is a line of the file with the key secret and what follows it.
-var shownSecret = regexp.MustCompile(`(\bsecret["']?[ \t]*:[ \t]*)(.*)`)
+// What follows the key secret in a line of the file, and the word after secret_file.
+var (
+	shownSecret = regexp.MustCompile(`\bsecret["']?[ \t]*:[ \t]*(.*)`)
+	shownFile   = regexp.MustCompile(`\bsecret_file["']?[ \t]*:[ \t]*["']?([^"', \t}]*)`)
+)
 
 // masked is a line without the secret that somebody wrote into it, and no shorter.
 func masked(line string) string {
-	m := shownSecret.FindStringSubmatchIndex(line)
-	if m == nil {
-		return line
+	if m := shownFile.FindStringSubmatchIndex(line); m != nil && isKey(line[m[2]:m[3]]) {
+		line = line[:m[2]] + strings.Repeat("*", m[3]-m[2]) + line[m[3]:]
 	}
-	return line[:m[4]] + strings.Repeat("*", len([]rune(line[m[4]:])))
+	if m := shownSecret.FindStringSubmatchIndex(line); m != nil {
+		line = line[:m[2]] + strings.Repeat("*", len([]rune(line[m[2]:])))
+	}
+	return line
+}
+
+// isKey reports whether what should be a path may be a key, given to the wrong name.
+func isKey(path string) bool {
+	_, err := decodeKey(path)
+	return err == nil
 }
 
 // shared tells mode and owner of a file that others than its owner can use; "" when
