@@ -11,10 +11,11 @@ type State uint8
 
 // A backend is Up until somebody says otherwise.
 const (
-	Up      State = iota
-	Suspect       // usable, but after the others
-	Down          // not usable
-	Trial         // usable by one request at a time, until it is known to be Up or Down
+	Up       State = iota
+	Suspect        // usable, but after the others
+	Down           // not usable
+	Trial          // usable by one request at a time, until it is known to be Up or Down
+	Draining       // usable, but after all others: it is about to leave
 )
 
 func (s State) String() string {
@@ -27,6 +28,8 @@ func (s State) String() string {
 		return "down"
 	case Trial:
 		return "trial"
+	case Draining:
+		return "draining"
 	}
 	return "unknown"
 }

@@ -144,7 +144,7 @@ func (c *Cluster) SetState(addr netip.AddrPort, s State) {
 	}
 	b, now := c.members[i].backend, time.Now()
 	if was := b.State(); was == Down || was == Trial {
-		c.slowly(b, s == Up || s == Suspect, now)
+		c.slowly(b, s == Up || s == Suspect || s == Draining, now)
 	}
 	b.state.Store(uint32(s))
 	c.rotate(now)
@@ -153,8 +153,8 @@ func (c *Cluster) SetState(addr netip.AddrPort, s State) {
 // Pick is the backend whose turn it is. It never gives one that was tried
 // already: nil means that no usable backend is left to try, or that MaxTries
 // were tried. Suspects have their turn only when every other usable backend was
-// tried, unless more than half of the usable ones are suspect. With nothing
-// usable at all the policy decides between nil and taking turns among all.
+// tried, unless more than half of the usable ones are suspect; those that drain
+// after them. With nothing usable at all the policy decides between nil and taking turns among all.
 //
 // Pick takes a place at the backend, for the caller to give back by Leave. Those
 // that have none left (MaxInFlight) are passed over, and tried notes that there
@@ -174,7 +174,10 @@ func (c *Cluster) Pick(tried *Tried) *Backend {
 	if b := r.preferred.pick(turn, tried, int64(policy.MaxInFlight)); b != nil {
 		return b
 	}
-	return r.reserve.pick(turn, tried, int64(policy.MaxInFlight))
+	if b := r.reserve.pick(turn, tried, int64(policy.MaxInFlight)); b != nil {
+		return b
+	}
+	return r.last.pick(turn, tried, int64(policy.MaxInFlight))
 }
 
 // Again takes a place at a backend that a request was sent to before, as Pick

@@ -22,7 +22,7 @@ func KeyOf(text string) uint64 {
 // Thaler and Ravishankar 1998; with weights: Schindelhauer and Schomaker 2005), and
 // the best usable one has the request. So a backend that leaves gives up only its
 // own keys, to all others alike, and has them again when it is back; a further try
-// goes to the next best.
+// goes to the next best, and to one that drains when no other is left.
 func (c *Cluster) PickKeyed(key uint64, tried *Tried) *Backend {
 	r := c.rotation.Load()
 	if tried.Len() == 0 {
@@ -32,8 +32,16 @@ func (c *Cluster) PickKeyed(key uint64, tried *Tried) *Backend {
 	if tried.exhausted() || r.usable == 0 && !policy.TryWhenAllDown {
 		return nil
 	}
+	if b := bestWithPlace(key, tried, policy, &r.preferred, &r.reserve); b != nil {
+		return b
+	}
+	return bestWithPlace(key, tried, policy, &r.last)
+}
+
+// bestWithPlace is the best of some sequences that has a place left, which is taken.
+func bestWithPlace(key uint64, tried *Tried, policy *Policy, of ...*sequence) *Backend {
 	for below := math.Inf(1); ; {
-		b, score := r.best(key, tried, below)
+		b, score := best(key, tried, below, of)
 		if b == nil || b.enter(int64(policy.MaxInFlight)) {
 			return b
 		}
@@ -45,8 +53,8 @@ func (c *Cluster) PickKeyed(key uint64, tried *Tried) *Backend {
 }
 
 // best is the untried backend with the highest score below a limit.
-func (r *rotation) best(key uint64, tried *Tried, below float64) (best *Backend, highest float64) {
-	for _, s := range [...]*sequence{&r.preferred, &r.reserve} {
+func best(key uint64, tried *Tried, below float64, of []*sequence) (best *Backend, highest float64) {
+	for _, s := range of {
 		for i, b := range s.backends {
 			score := scoreOf(key, b.hash, s.weights[i])
 			if score < below && (best == nil || score > highest) && !tried.Has(b) {

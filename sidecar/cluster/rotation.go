@@ -1,5 +1,7 @@
 package cluster
 
+import "slices"
+
 // share is a backend and its weight, at least 1.
 type share struct {
 	backend *Backend
@@ -15,15 +17,17 @@ type rotation struct {
 	usable    int
 	preferred sequence // whom to pick
 	reserve   sequence // suspects, for requests that tried all the preferred
+	last      sequence // draining ones, for requests that tried all those
 }
 
 // newRotation sorts the members by their state. The reserve stays empty when
 // suspects are more than half of the usable backends: whoever spreads doubt
-// about most of a cluster must not herd its load onto the rest. With nothing
-// usable all are preferred, for clusters that try anyway.
+// about most of a cluster must not herd its load onto the rest. Who drains is picked
+// when nobody else is left. With nothing usable all are preferred, for clusters
+// that try anyway.
 func newRotation(shares []share) *rotation {
 	r := &rotation{members: make([]*Backend, 0, len(shares))}
-	var trusted, suspects []share
+	var trusted, suspects, draining []share
 	for _, s := range shares {
 		r.members = append(r.members, s.backend)
 		switch s.backend.State() {
@@ -31,29 +35,31 @@ func newRotation(shares []share) *rotation {
 			trusted = append(trusted, s)
 		case Suspect:
 			suspects = append(suspects, s)
+		case Draining:
+			draining = append(draining, s)
 		}
 	}
-	r.usable = len(trusted) + len(suspects)
+	staying := len(trusted) + len(suspects)
+	r.usable = staying + len(draining)
 	switch {
 	case r.usable == 0:
 		r.preferred = newSequence(shares)
-	case 2*len(suspects) > r.usable:
-		r.preferred = newSequence(usable(shares))
+		return r
+	case 2*len(suspects) > staying:
+		r.preferred = newSequence(stayingOf(shares))
 	default:
 		r.preferred = newSequence(trusted)
 		r.reserve = newSequence(suspects)
 	}
+	r.last = newSequence(draining)
 	return r
 }
 
-func usable(shares []share) []share {
-	var up []share
-	for _, s := range shares {
-		if s.backend.State() != Down {
-			up = append(up, s)
-		}
-	}
-	return up
+// stayingOf are those that are neither down nor draining, in their order.
+func stayingOf(shares []share) []share {
+	return slices.DeleteFunc(slices.Clone(shares), func(s share) bool {
+		return s.backend.State() == Down || s.backend.State() == Draining
+	})
 }
 
 // sequence is a cycle of turns in which each backend appears as often as its

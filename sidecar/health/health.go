@@ -3,7 +3,9 @@
 // A Monitor checks every target at its interval and also takes note of what
 // requests ran into. One bad result is a piece of evidence; `fall` of them in a
 // row make a backend Down, `rise` good checks in a row bring it back. Only what
-// this process saw itself decides; what others claim can at most raise doubt.
+// this process saw itself decides. What peers claim tells it where to look, now
+// ([Monitor.Hear]): it raises doubt until a check of our own has looked, and counts
+// as one piece of evidence beside one of ours.
 //
 // A check does not show everything: a stopped process still accepts connections.
 // So requests can take a backend out by themselves, for a time that no check
@@ -32,7 +34,8 @@ const (
 	Up State = iota
 	Suspect
 	Down
-	Trial // can be used by one request at a time: its result is the verdict
+	Trial    // can be used by one request at a time: its result is the verdict
+	Draining // works, and asks for no new requests
 )
 
 func (s State) String() string {
@@ -45,6 +48,8 @@ func (s State) String() string {
 		return "down"
 	case Trial:
 		return "trial"
+	case Draining:
+		return "draining"
 	}
 	return "unknown"
 }
@@ -82,7 +87,7 @@ type Change struct {
 	Key
 	Name     string
 	From, To State
-	Reason   string        // what led to it: "2x timeout after 1s"; empty for a recovery
+	Reason   string        // what led to it: "2x timeout after 1s", "web-2 says down"; for a recovery often empty
 	After    time.Duration // how long the target was in From; for one that is Up again after a trial, how long it was not
 }
 
@@ -94,6 +99,8 @@ func (c Change) String() string {
 		return c.Name + " out: " + c.Reason
 	case Suspect:
 		return c.Name + " suspect: " + c.Reason
+	case Draining:
+		return c.Name + " draining: " + c.Reason
 	case Trial:
 		return fmt.Sprintf("%s on trial after %s", c.Name, rounded(c.After))
 	}
@@ -124,4 +131,10 @@ type Status struct {
 	LastCheck time.Time // when the last check ended; zero before the first
 	LastLocal string    // why the last check could not be made here; empty if it could
 	Streak    Streak
+
+	Place     Place     // where claims about it belong; the zero value: nothing is shared
+	Claims    []Claim   // of peers, the latest first
+	Contested bool      // some say that it is down, and a check of ours has found it well
+	DeafUntil time.Time // when claims that it is down count again; may be over
+	Claimed   bool      // we tell our peers that it is down
 }

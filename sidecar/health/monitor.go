@@ -19,9 +19,10 @@ type Target struct {
 	Rise     int           // good checks in a row that bring it back; below 1 counts as 1
 	Fall     int           // bad results in a row that take it out; below 1 counts as 1
 	Passive  Passive       // when requests alone take it out; the zero value: never
+	Subject  Subject       // what claims about it are about; the zero value: it is not shared with peers
 }
 
-// Options are what a Monitor needs from outside. OnChange and OnLocal are
+// Options are what a Monitor needs from outside. OnChange, OnLocal and Publish are
 // called by Run, one call at a time; they may block for a moment, and they must
 // not call Set.
 type Options struct {
@@ -29,6 +30,10 @@ type Options struct {
 	OnLocal     func(reason string) // a check could not be made for a reason of our own: "too many open files"; at most once a minute; may be nil
 	Rand        *rand.Rand          // for the Monitor alone from now on
 	Concurrency int                 // checks under way at once; 0 stands for 16
+
+	Publish func(Subject, ClaimState) // what to tell our peers; nil: there are none
+	Hearing func() Hearing            // how well they are heard; must not call the Monitor; nil with Publish
+	Local   bool                      // the peers are on this host: each may drain what is on loopback
 }
 
 // Monitor watches targets: it checks each at its interval, as many at once as
@@ -37,6 +42,9 @@ type Options struct {
 type Monitor struct {
 	onChange   func(Change)
 	onLocal    func(string)
+	publish    func(Subject, ClaimState)
+	hearing    func() Hearing
+	localPeers bool
 	limit      int
 	wake       chan struct{} // holds one: the plan or the queue changed
 	firstRound chan struct{}
@@ -46,9 +54,14 @@ type Monitor struct {
 	mu         sync.Mutex
 	rng        *rand.Rand
 	watches    map[Key]*watch
-	order      []*watch // as Set gave them
-	changes    []Change // to be told
-	local      string   // to be told
+	order      []*watch           // as Set gave them
+	places     map[Place][]*watch // that share, by their place without the server name
+	heard      hearsay
+	claims     map[Subject]int // of ours, and how many targets are the reason
+	speech     []claimed       // to be published
+	silence    string          // why we tell our peers nothing; as of the last time that there was something to tell
+	changes    []Change        // to be told
+	local      string          // to be told
 	localTold  time.Time
 	unfinished map[*watch]bool // first checks that readiness waits for; nil before the first Set
 	running    int
@@ -59,6 +72,11 @@ func New(o Options) *Monitor {
 	m := &Monitor{
 		onChange:   o.OnChange,
 		onLocal:    o.OnLocal,
+		publish:    o.Publish,
+		hearing:    o.Hearing,
+		localPeers: o.Local,
+		heard:      hearsay{},
+		claims:     map[Subject]int{},
 		limit:      o.Concurrency,
 		wake:       make(chan struct{}, 1),
 		firstRound: make(chan struct{}),
@@ -120,11 +138,20 @@ func (m *Monitor) replace(staying []*watch, targets []Target) {
 		} else {
 			w.adopt(t, now)
 		}
-		m.settle(w, "", now)
 		kept[t.Key] = w
 		m.order = append(m.order, w)
 	}
+	for _, w := range m.watches {
+		if kept[w.target.Key] != w {
+			m.retract(w)
+		}
+	}
 	m.watches = kept
+	m.indexPlaces()
+	m.settleDrains(now)
+	for _, w := range m.order {
+		m.settle(w, "", now)
+	}
 	m.changes = slices.DeleteFunc(m.changes, func(c Change) bool { return kept[c.Key] == nil })
 	m.awaitFirstRound()
 	m.stir()
@@ -200,6 +227,9 @@ func (m *Monitor) Snapshot() []Status {
 	all := make([]Status, len(m.order))
 	for i, w := range m.order {
 		all[i] = w.status()
+		if len(m.heard) > 0 {
+			m.describeClaims(&all[i])
+		}
 	}
 	return all
 }
@@ -340,12 +370,15 @@ func (m *Monitor) note(w *watch, err error) {
 	}
 }
 
-// settle queues the change if the verdict on w is a new one.
+// settle queues the change if the verdict on w is a new one, and what there is to
+// tell the peers.
 func (m *Monitor) settle(w *watch, reason string, now time.Time) bool {
-	c, changed := w.settle(reason, now)
+	heard := m.weigh(w, now)
+	c, changed := w.settle(reason, heard, now)
 	if changed {
 		m.changes = append(m.changes, c)
 	}
+	m.speak(w, now)
 	return changed
 }
 
@@ -355,7 +388,8 @@ func (m *Monitor) tell() {
 		m.delivering.Lock()
 		m.mu.Lock()
 		local, next, more := m.local, Change{}, len(m.changes) > 0
-		m.local = ""
+		speech := m.speech
+		m.local, m.speech = "", nil
 		if more {
 			next = m.changes[0]
 			m.changes = m.changes[1:]
@@ -364,6 +398,9 @@ func (m *Monitor) tell() {
 
 		if local != "" && m.onLocal != nil {
 			m.onLocal(local)
+		}
+		for _, s := range speech {
+			m.publish(s.subject, s.state)
 		}
 		if more {
 			m.onChange(next)

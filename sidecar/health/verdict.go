@@ -1,9 +1,10 @@
 package health
 
-// claims is what peers say about a backend. Nobody fills it in yet: it is the
-// place where shared health joins, and verdict knows the rule already.
+// claims is what peers' claims amount to for a backend.
 type claims struct {
-	Down bool // somebody believable says that it is down, and we did not refute it
+	Down     bool // somebody says that it is down, and is listened to
+	Doubt    bool // since then no check of ours has looked
+	Draining bool // its owner asks for no new requests
 }
 
 // verdict is the one place that decides. Our own evidence comes first: what we
@@ -18,7 +19,9 @@ func verdict(own Streak, requests stage, peers claims) State {
 		return Down
 	case requests == trying:
 		return Trial
-	case peers.Down:
+	case peers.Draining:
+		return Draining
+	case peers.Doubt:
 		return Suspect
 	}
 	return Up

@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"outrider/sidecar/cause"
@@ -29,6 +30,7 @@ type watch struct {
 	target  Target
 	streak  Streak
 	passive ejection
+	doubt   doubt
 	peers   claims
 	bad     reasons     // of the current run of bad results
 	mayGo   func() bool // whether one more of the cluster may go out by requests alone
@@ -45,7 +47,12 @@ type watch struct {
 	due      time.Time // next check, or the end of the penalty; zero for none
 	started  time.Time // last check
 	ended    time.Time
-	local    string // why the last check could not be made
+	again    time.Time // a check is wanted that begins after this; zero: none is
+	local    string    // why the last check could not be made
+
+	failing   time.Time // when its present run of bad results began; zero: there is none
+	claimed   Subject   // what we tell peers to be down; zero: nothing
+	claimedAt time.Time // when we last began to
 }
 
 func newWatch(t Target, now time.Time) *watch {
@@ -88,7 +95,7 @@ func (w *watch) hurry(now time.Time) {
 
 // begin marks a check as under way.
 func (w *watch) begin(now time.Time) {
-	w.checking, w.started, w.due = true, now, time.Time{}
+	w.checking, w.started, w.due, w.again = true, now, time.Time{}, time.Time{}
 }
 
 // checked takes the result of a check and plans the next one; dice is evenly
@@ -104,12 +111,45 @@ func (w *watch) checked(err error, now time.Time, dice float64) {
 	default:
 		w.take(Evidence{Source: FromCheck, Reason: w.reason(err)}, now)
 	}
+	w.answerDoubt(err == nil || w.local != "", now)
+	w.plan(now, dice)
+	if !w.again.IsZero() {
+		w.due, w.again = earlier(w.due, w.again), time.Time{}
+	}
+}
+
+// plan is when the next check is due after one that has ended.
+func (w *watch) plan(now time.Time, dice float64) {
 	w.due = w.next(now, dice)
 	if w.local == "" && w.first() {
 		w.due = now.Add(recheck/2 + time.Duration(dice*float64(recheck/2)))
 		return
 	}
 	w.spread = true
+}
+
+// answerDoubt ends a doubt that the check has answered: one that was raised before
+// it began, and that it did not confirm. A check that could not be made must not
+// keep it up.
+func (w *watch) answerDoubt(well bool, now time.Time) {
+	if well && w.doubt.raised() && !w.started.Before(w.doubt.since) {
+		w.doubt.refute(now)
+	}
+}
+
+// look moves the next check to a time, whatever the spacing. One that is under way
+// began too early to tell.
+func (w *watch) look(at time.Time) {
+	switch {
+	case w.checking && w.again.IsZero():
+		w.again = at
+	case w.checking:
+		w.again = earlier(w.again, at)
+	case w.due.IsZero():
+		w.due = at
+	default:
+		w.due = earlier(w.due, at)
+	}
 }
 
 // reason prefers the configured timeout to the one measured.
@@ -201,9 +241,12 @@ func (w *watch) try(now time.Time) {
 // take adds one piece of evidence.
 func (w *watch) take(ev Evidence, now time.Time) {
 	if ev.OK {
-		w.bad = nil
+		w.bad, w.failing = nil, time.Time{}
 	} else {
 		w.lastBad, w.blamed = ev, now
+		if w.failing.IsZero() {
+			w.failing = now
+		}
 		if !w.streak.Down {
 			w.bad = w.bad.add(ev.Reason)
 		}
@@ -212,13 +255,16 @@ func (w *watch) take(ev Evidence, now time.Time) {
 }
 
 // settle brings the state up to the verdict and tells what changed.
-func (w *watch) settle(reason string, now time.Time) (Change, bool) {
+func (w *watch) settle(reason string, heard []Claim, now time.Time) (Change, bool) {
 	to := verdict(w.streak, w.passive.stage, w.peers)
 	if to == w.state {
 		return Change{}, false
 	}
-	if to != Up {
-		reason = w.why()
+	if to != Up || w.state == Suspect {
+		reason = w.why(to, heard)
+	}
+	if to == Down && w.passive.stage != ejected {
+		w.doubt.confirm()
 	}
 	c := Change{w.target.Key, w.target.Name, w.state, to, reason, now.Sub(w.since)}
 	if w.state == Trial && to == Up {
@@ -231,12 +277,33 @@ func (w *watch) settle(reason string, now time.Time) (Change, bool) {
 	return c, true
 }
 
-// why is what took the target out.
-func (w *watch) why() string {
-	if w.passive.stage == ejected && !w.streak.Down {
+// why is what led to a state, where what was heard may have had its part.
+func (w *watch) why(to State, heard []Claim) string {
+	switch {
+	case to == Draining:
+		return firstOf(heard, ClaimedDraining, "%s asks for no new requests")
+	case to == Suspect:
+		return firstOf(heard, ClaimedDown, "%s says down")
+	case to == Up && w.doubt.refuted:
+		return "our own check is fine"
+	case to == Up:
+		return "nobody says down any more"
+	case w.passive.stage == ejected && !w.streak.Down:
 		return w.passive.told
+	case to == Down && !w.streak.Down:
+		return w.bad.String() + firstOf(heard, ClaimedDown, ", and %s says down")
 	}
 	return w.bad.String()
+}
+
+// firstOf names who made the latest claim of a state.
+func firstOf(heard []Claim, s ClaimState, form string) string {
+	for _, c := range heard {
+		if c.State == s {
+			return fmt.Sprintf(form, c.Peer)
+		}
+	}
+	return ""
 }
 
 func (w *watch) status() Status {
@@ -246,6 +313,7 @@ func (w *watch) status() Status {
 		Reason: w.lastBad.Reason, Source: w.lastBad.Source,
 		LastCheck: w.ended, LastLocal: w.local,
 		Streak: w.streak, Until: w.passive.due(),
+		Place: w.target.Subject.Place, Claimed: w.claimed != Subject{}, DeafUntil: w.doubt.deafTo,
 	}
 	if w.passive.stage == ejected {
 		s.Reason, s.Source = w.passive.told, FromTraffic
