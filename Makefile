@@ -7,7 +7,7 @@ PACKAGES      = ./...
 OUTSIDE       = -e /integration/wire -e /integration/scripts
 FUZZTIME     ?= 60s
 
-.PHONY: build demo test test-unit race alloc scripts wire fuzz lint bench fmt
+.PHONY: build demo test test-unit race alloc scripts kubernetes wire fuzz lint bench fmt
 
 build: ## the command, as ./outrider
 	CGO_ENABLED=0 go build -trimpath -o outrider ./sidecar
@@ -17,7 +17,7 @@ demo: ## everything in one process, to play with
 
 test: ## all tests, with the race detector
 	@integration/needs.sh cc docker slowhttptest node tsc
-	$(MAKE) race alloc scripts wire
+	$(MAKE) race alloc scripts kubernetes wire
 
 test-unit: ## all tests that need nothing but Go, without the race detector: faster
 	CGO_ENABLED=0 go test $$(go list $(PACKAGES) | grep -v $(OUTSIDE))
@@ -27,6 +27,9 @@ race:
 
 scripts: ## what script authors use outside of Outrider, in Node
 	CGO_ENABLED=0 go test ./integration/scripts
+
+kubernetes: ## the manifests against the API's own types and the real program; a module of its own
+	cd integration/kubernetes && CGO_ENABLED=0 go test -count=1 ./...
 
 # The cache does not know the program that these tests build and start.
 wire: ## the real program under attack, seen from outside; nothing else runs meanwhile
@@ -50,6 +53,7 @@ lint:
 	GOARCH=arm64 go vet $(PACKAGES)
 	GOARCH=arm64 go build -o /dev/null ./sidecar
 	$(GOLANGCI_LINT) run --timeout 10m $(PACKAGES)
+	cd integration/kubernetes && go vet ./... && $(GOLANGCI_LINT) run --timeout 10m ./...
 
 bench: ## against nginx, HAProxy, Caddy, a net/http proxy and a bare relay
 	integration/bench/setup.sh
