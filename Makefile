@@ -7,7 +7,7 @@ PACKAGES      = ./...
 OUTSIDE       = -e /integration/wire -e /integration/scripts
 FUZZTIME     ?= 60s
 
-.PHONY: build demo test test-unit race alloc scripts kubernetes wire fuzz lint bench fmt
+.PHONY: build demo test test-unit race alloc scripts kubernetes attach wire fuzz lint bench fmt
 
 build: ## the command, as ./outrider
 	CGO_ENABLED=0 go build -trimpath -o outrider ./sidecar
@@ -16,8 +16,8 @@ demo: ## everything in one process, to play with
 	go run ./sidecar demo
 
 test: ## all tests, with the race detector
-	@integration/needs.sh cc docker slowhttptest node tsc
-	$(MAKE) race alloc scripts kubernetes wire
+	@integration/needs.sh cc docker docker-compose slowhttptest node tsc
+	$(MAKE) race alloc scripts kubernetes attach wire
 
 test-unit: ## all tests that need nothing but Go, without the race detector: faster
 	CGO_ENABLED=0 go test $$(go list $(PACKAGES) | grep -v $(OUTSIDE))
@@ -30,6 +30,9 @@ scripts: ## what script authors use outside of Outrider, in Node
 
 kubernetes: ## the manifests against the API's own types and the real program; a module of its own
 	cd integration/kubernetes && CGO_ENABLED=0 go test -count=1 ./...
+
+attach: ## what init --compose writes, against compose itself; a module of its own
+	cd integration/attach && CGO_ENABLED=0 go test -count=1 ./...
 
 # The cache does not know the program that these tests build and start.
 wire: ## the real program under attack, seen from outside; nothing else runs meanwhile
@@ -53,7 +56,7 @@ lint:
 	GOARCH=arm64 go vet $(PACKAGES)
 	GOARCH=arm64 go build -o /dev/null ./sidecar
 	$(GOLANGCI_LINT) run --timeout 10m $(PACKAGES)
-	cd integration/kubernetes && go vet ./... && $(GOLANGCI_LINT) run --timeout 10m ./...
+	@set -e; for module in kubernetes attach; do (cd integration/$$module && go vet ./... && $(GOLANGCI_LINT) run --timeout 10m ./...); done
 
 bench: ## against nginx, HAProxy, Caddy, a net/http proxy and a bare relay
 	integration/bench/setup.sh

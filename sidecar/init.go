@@ -18,14 +18,34 @@ import (
 
 func initVerb() *cobra.Command {
 	var force bool
+	var a attachment
 	cmd := &cobra.Command{
-		Use:   "init [FOLDER]",
+		Use:   "init [FOLDER] | init --compose SERVICE:PORT",
 		Short: "Write a configuration and a routing script to start from",
 		Long: `Write outrider.yaml with every key and its default, and scripts/ with a routing
 script, its tests, the types that editors complete from, and a guide. Files that
-are there already stay as they are, unless --force is given.`,
+are there already stay as they are, unless --force is given.
+
+With --compose, put a sidecar beside a service of your compose file instead: write
+an override file, which compose reads by itself, and a folder outrider/SERVICE with
+configuration and script. Requests to the published port then go through the
+sidecar to PORT, on which the app listens in its container; what the app asks at
+http://127.0.0.1:6188 the script decides on. Delete the override file to detach.`,
+		Example: `  outrider init
+  outrider init --compose shop:3000
+  outrider init --compose shop:3000 --compose orders:8080 -f deploy/compose.yaml`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(a.targets) > 0 {
+				if len(args) > 0 {
+					return fmt.Errorf("%q: with --compose everything is written beside the compose file, which -f names", args[0])
+				}
+				a.force = force
+				return attachTo(cmd.OutOrStdout(), a)
+			}
+			if a.file != "" || a.output != "" || a.legacy {
+				return errors.New("-f, --output and --compose-v1 belong to --compose SERVICE:PORT")
+			}
 			folder := "."
 			if len(args) > 0 {
 				folder = args[0]
@@ -33,7 +53,11 @@ are there already stay as they are, unless --force is given.`,
 			return writeStarter(cmd.OutOrStdout(), folder, force)
 		},
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "overwrite files that exist")
+	cmd.Flags().BoolVar(&force, "force", false, "overwrite files that exist; with --compose, the override file alone")
+	cmd.Flags().StringArrayVar(&a.targets, "compose", nil, "put a sidecar beside this SERVICE:PORT of a compose file; can be repeated")
+	cmd.Flags().StringVarP(&a.file, "file", "f", "", "the compose file (default: the one that compose finds)")
+	cmd.Flags().StringVarP(&a.output, "output", "o", "", "the override file (default: the one that belongs to the compose file)")
+	cmd.Flags().BoolVar(&a.legacy, "compose-v1", false, "for docker-compose 1.x")
 	return cmd
 }
 

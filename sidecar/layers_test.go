@@ -15,7 +15,7 @@ import (
 // design: change it here first, and say why in the commit.
 func allowed() map[string][]string {
 	return map[string][]string{
-		"outrider/sidecar": {"outrider/sidecar/app", "outrider/sidecar/admin", "outrider/sidecar/config",
+		"outrider/sidecar": {"outrider/sidecar/app", "outrider/sidecar/admin", "outrider/sidecar/attach", "outrider/sidecar/config",
 			"outrider/sidecar/demo", "outrider/scripts", "outrider/scripting", "outrider/scripting/cases", "outrider/scripting/record"},
 		"outrider/sidecar/app": {"outrider/sidecar/admin", "outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/config",
 			"outrider/sidecar/health", "outrider/sidecar/proxy", "outrider/sidecar/stream", "outrider/sidecar/telemetry", "outrider/sidecar/warning",
@@ -27,6 +27,7 @@ func allowed() map[string][]string {
 		"outrider/sidecar/proxy": {"outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/http1", "outrider/sidecar/stream",
 			"outrider/sidecar/warning"},
 		"outrider/sidecar/admin":     {},
+		"outrider/sidecar/attach":    {},
 		"outrider/sidecar/cluster":   {},
 		"outrider/sidecar/config":    {},
 		"outrider/sidecar/health":    {"outrider/sidecar/cause"},
