@@ -44,7 +44,7 @@ Begin with:  outrider demo`,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(runVerb(), demoVerb(), validateVerb(), testVerb(), explainVerb(), reloadVerb(), rollbackVerb(), replayVerb(), statusVerb(), healthcheckVerb(),
+	root.AddCommand(runVerb(), demoVerb(), validateVerb(), testVerb(), explainVerb(), reloadVerb(), rollbackVerb(), replayVerb(), statusVerb(), healthcheckVerb(), holdVerb(),
 		initVerb(), keygenVerb(), typesVerb(), schemaVerb(), versionVerb())
 	return root
 }
