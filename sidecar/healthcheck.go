@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"outrider/sidecar/config"
 )
 
 func healthcheckVerb() *cobra.Command {
@@ -22,16 +24,18 @@ func healthcheckVerb() *cobra.Command {
 		Short: "Ask the sidecar on this machine whether it is ready",
 		Long: `Ask the sidecar that runs here with the same configuration whether it is ready:
 exit code 0 when it is, 1 otherwise. For the HEALTHCHECK of an image that has no
-shell. It asks the status listener (status.listen).`,
+shell. It asks the status listener (status.listen), and needs nothing else of the
+configuration: one that is broken since the start does not make the sidecar so.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := from.usable()
-			if err != nil {
-				return err
-			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			return checkReady(ctx, cmd.OutOrStdout(), c.Status.Listen)
+			listen, guessed := config.StatusListen(from.given())
+			err := checkReady(ctx, cmd.OutOrStdout(), listen)
+			if err != nil && guessed != nil {
+				return fmt.Errorf("%w\nstatus.listen could not be read from the configuration:\n%w", err, guessed)
+			}
+			return err
 		},
 	}
 	from.register(cmd)

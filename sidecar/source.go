@@ -59,7 +59,10 @@ func (s *source) usable() (*config.Config, error) {
 }
 
 // load reads the configuration; it can be called again for a reload.
-func (s *source) load() (*config.Config, error) {
+func (s *source) load() (*config.Config, error) { return config.Load(s.given()) }
+
+// given is what a configuration is made from, as it is now.
+func (s *source) given() config.Source {
 	hostname, err := os.Hostname()
 	if err != nil {
 		hostname = "outrider"
@@ -70,7 +73,7 @@ func (s *source) load() (*config.Config, error) {
 			src.Flags = append(src.Flags, config.Flag{Name: "--" + flagName(key), Key: keyOf(key), Value: *value})
 		}
 	}
-	return config.Load(src)
+	return src
 }
 
 func keyOf(flag string) string {

@@ -247,9 +247,11 @@ func limits(l *Limits) section {
 	}}
 }
 
+const defaultStatusListen = ":6190"
+
 func status(s *Status) section {
 	return section{short: `; write status: { listen: ":6190" }`, keys: []key{
-		{name: "listen", value: address(&s.Listen, orOff), def: ":6190", doc: "Its address; empty: off."},
+		{name: "listen", value: address(&s.Listen, orOff), def: defaultStatusListen, doc: "Its address; empty: off."},
 	}}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"path/filepath"
 	"strings"
 )
@@ -24,27 +25,53 @@ type Flag struct {
 
 // Load reads, completes and checks the configuration. The error is an [*Error].
 func Load(src Source) (*Config, error) {
-	r := &reader{written: map[string]position{}, files: src.Files}
-	env := newEnvironment(src.Env)
-	found := r.find(src.File, env)
-	written := r.parse(found, env)
-	r.refuseSecret(written)
-	o := overlay{r: r, root: written, setBy: map[string]string{}}
-	notes := o.environment(env)
-	o.flags(src.Flags)
-	if !found.usable {
-		return nil, r.faults.err()
+	w := collect(src)
+	if !w.found.usable {
+		return nil, w.r.faults.err()
 	}
-
-	c := &Config{File: found.path, Name: src.Hostname}
-	root(c).read(r, "", o.root)
-	rules := rules{r: r, c: c, found: found, lookup: env.lookup}
+	c := &Config{File: w.found.path, Name: src.Hostname}
+	root(c).read(w.r, "", w.root)
+	rules := rules{r: w.r, c: c, found: w.found, lookup: w.env.lookup}
 	rules.apply()
-	if err := r.faults.err(); err != nil {
+	if err := w.r.faults.err(); err != nil {
 		return nil, err
 	}
-	c.Notes = append(notes, rules.notes...)
+	c.Notes = append(w.notes, rules.notes...)
 	return c, nil
+}
+
+// StatusListen is status.listen alone, for who asks a sidecar that runs: it may run
+// with what was here before, so nothing else has to be right, not even that there
+// is a cluster. An error says why the address is but a guess.
+func StatusListen(src Source) (string, error) {
+	w := collect(src)
+	var c Config
+	root(&c).read(w.r, "", w.root)
+	if err := w.r.faults.err(); err != nil && c.Status.Listen == "" || !w.found.usable {
+		return cmp.Or(c.Status.Listen, defaultStatusListen), err
+	}
+	return c.Status.Listen, nil
+}
+
+// written is what file, environment and flags say together, before it is looked
+// through.
+type written struct {
+	r     *reader
+	env   *environment
+	found *found
+	root  *node
+	notes []string
+}
+
+func collect(src Source) written {
+	w := written{r: &reader{written: map[string]position{}, files: src.Files}, env: newEnvironment(src.Env)}
+	w.found = w.r.find(src.File, w.env)
+	w.root = w.r.parse(w.found, w.env)
+	w.r.refuseSecret(w.root)
+	o := overlay{r: w.r, root: w.root, setBy: map[string]string{}}
+	w.notes = o.environment(w.env)
+	o.flags(src.Flags)
+	return w
 }
 
 // parse is the file as a mapping; an empty one when there is none, or it is not usable.
