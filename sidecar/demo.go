@@ -18,7 +18,8 @@ func demoVerb() *cobra.Command {
 		Long: `Start four sample backends, two clusters and a sidecar in this process, on
 loopback (inside a container: on all interfaces), and show each request with the
 backend that it went to. In a clone it runs scripts/default.js, elsewhere
-./route.js, which it writes if it is not there.`,
+./route.js, which it writes if it is not there; where it may not, it writes one
+into a temporary folder, and says so.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context()) },
 	}

@@ -45,7 +45,7 @@ func DefaultPorts() Ports {
 // Run shows the demo until ctx is done.
 func Run(ctx context.Context, o Options) error {
 	out := &console{out: o.Out, colours: o.Colours}
-	script, written, err := findScript(o.Folder)
+	script, err := findScript(o.Folder)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func Run(ctx context.Context, o Options) error {
 	defer stage.close()
 	load := func() (*config.Config, error) {
 		return config.Load(config.Source{
-			Env: []string{"OUTRIDER_CONFIG=" + configuration(stage, script)}, Hostname: "demo",
+			Env: []string{"OUTRIDER_CONFIG=" + configuration(stage, script.path)}, Hostname: "demo",
 		})
 	}
 	c, err := load()
@@ -72,7 +72,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	stage.introduce(out, script, written)
+	stage.introduce(out, script)
 	return runAll(ctx, a, stage, tell)
 }
 
@@ -92,23 +92,48 @@ func runAll(ctx context.Context, a *app.App, s *stage, tell *teller) error {
 //go:embed route.js
 var starterScript []byte
 
+// script is the file that decides in the demo.
+type script struct {
+	path      string
+	written   bool  // by us, just now
+	elsewhere error // why it is not in the demo's folder
+}
+
 // findScript is the script of a clone, where there is one, and else route.js,
-// which is written if it is not there.
-func findScript(folder string) (path string, written bool, err error) {
+// which is written if it is not there: into a temporary folder where the demo's
+// own can not be written to, as in a container that may change nothing.
+func findScript(folder string) (script, error) {
 	inClone := join(folder, "scripts/default.js")
 	if _, err := os.Stat(inClone); err == nil {
-		return inClone, false, nil
+		return script{path: inClone}, nil
 	}
-	own := join(folder, "route.js")
-	f, err := os.OpenFile(own, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return own, false, nil
+	found, elsewhere := findStarter(folder)
+	if elsewhere == nil {
+		return found, nil
+	}
+	temporary, err := os.MkdirTemp("", "outrider-demo-")
+	if err == nil {
+		found, err = findStarter(temporary)
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("write a script to edit: %w; start the demo in a folder that you may write to", err)
+		return script{}, fmt.Errorf("write a script to edit: %w; nor elsewhere: %w; start the demo in a folder that you may write to", elsewhere, err)
+	}
+	found.elsewhere = elsewhere
+	return found, nil
+}
+
+// findStarter is route.js in a folder, which is written if it is not there.
+func findStarter(folder string) (script, error) {
+	path := join(folder, "route.js")
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return script{path: path}, nil
+	}
+	if err != nil {
+		return script{}, err
 	}
 	_, err = f.Write(starterScript)
-	return own, true, errors.Join(err, f.Close())
+	return script{path: path, written: true}, errors.Join(err, f.Close())
 }
 
 func join(folder, name string) string {

@@ -237,8 +237,21 @@ func TestABusyPortIsReplacedWithAWord(t *testing.T) {
 	}
 }
 
-func TestItSaysWhereItCanNotWrite(t *testing.T) {
-	err := demo.Run(t.Context(), demo.Options{Out: io.Discard, Host: "127.0.0.1", Folder: filepath.Join(t.TempDir(), "nowhere")})
+func TestWhereItMayNotWriteTheScriptIsElsewhere(t *testing.T) {
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	s := begin(t, filepath.Join(t.TempDir(), "nowhere"), demo.Ports{})
+	s.awaits(`the script is in a temporary folder: open .*/nowhere/route\.js: no such file`)
+	s.awaits(`edit ` + regexp.QuoteMeta(temporary) + `/outrider-demo-\d+/route\.js +was written for you`)
+	if name := s.backend("one", "/"); !strings.HasPrefix(name, "one-") {
+		t.Errorf("%s answered", name)
+	}
+}
+
+func TestItSaysWhereItCanNotWriteAtAll(t *testing.T) {
+	nowhere := filepath.Join(t.TempDir(), "nowhere")
+	t.Setenv("TMPDIR", nowhere)
+	err := demo.Run(t.Context(), demo.Options{Out: io.Discard, Host: "127.0.0.1", Folder: nowhere})
 	if err == nil || !strings.Contains(err.Error(), "start the demo in a folder that you may write to") {
 		t.Errorf("it says %v", err)
 	}

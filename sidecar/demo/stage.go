@@ -153,10 +153,13 @@ func (s *stage) names() map[string]string {
 	return names
 }
 
-func (s *stage) introduce(out *console, script string, written bool) {
+func (s *stage) introduce(out *console, script script) {
 	decides := "decides where each request goes:"
-	if written {
+	if script.written {
 		decides = "was written for you, and decides where each request goes:"
+	}
+	if script.elsewhere != nil {
+		fmt.Fprintf(out, "the script is in a temporary folder: %v\n", script.elsewhere)
 	}
 	row := func(left, right string) string {
 		return fmt.Sprintf("    %s  %s\n", out.paint(bold, fmt.Sprintf("%-36s", left)), right)
@@ -168,7 +171,7 @@ func (s *stage) introduce(out *console, script string, written bool) {
 		row(url(s.requests, "/one/hello"), "goes to cluster one"),
 		row(url(s.requests, "/two/hello"), "everything else goes to cluster two"),
 		"\n  Change the rule:\n",
-		row("edit "+script, decides),
+		row("edit "+script.path, decides),
 		row("", "save a change, and it is active within a second"),
 		"\n  Break something:\n",
 		row(url(s.control, "/kill/one-a"), "one-a is dead; one-b serves all, no request fails"),
