@@ -44,6 +44,7 @@ func allowed() map[string][]string {
 		"outrider/integration/wire":               {},
 		"outrider/integration/scripts":            {},
 		"outrider/integration/bench":              {},
+		"outrider/integration/app":                {},
 		"outrider/integration/bench/reverseproxy": {},
 	}
 }
