@@ -35,7 +35,7 @@ type seed struct {
 // the addresses that are no members. What a name does not resolve to any more is
 // not tried any more.
 func (m *Mesh) join(ctx context.Context) {
-	seeds := m.seeds()
+	seeds := m.seeds(nil)
 	interval := m.options.Rejoin
 	if interval <= 0 {
 		interval = rejoinInterval
@@ -52,14 +52,20 @@ func (m *Mesh) join(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-m.rejoin:
+			seeds, wait = m.seeds(seeds), min(firstRejoin, interval)
 		case <-time.After(m.jittered(wait)):
 		}
 	}
 }
 
-func (m *Mesh) seeds() []*seed {
-	seeds := make([]*seed, 0, len(m.options.Join))
-	for _, entry := range m.options.Join {
+// seeds are the entries to join now; what is known of those of before stays known.
+func (m *Mesh) seeds(before []*seed) []*seed {
+	m.mu.Lock()
+	joins := m.joins
+	m.mu.Unlock()
+	seeds := make([]*seed, 0, len(joins))
+	for _, entry := range joins {
 		port := m.options.Bind.Port()
 		if port == 0 {
 			port = m.address.Port()
@@ -68,7 +74,11 @@ func (m *Mesh) seeds() []*seed {
 		if err != nil {
 			continue // New has refused it
 		}
-		seeds = append(seeds, &seed{host: host, port: port})
+		next := &seed{host: host, port: port}
+		if i := slices.IndexFunc(before, func(s *seed) bool { return s.host == host && s.port == port }); i >= 0 {
+			next = before[i]
+		}
+		seeds = append(seeds, next)
 	}
 	return seeds
 }

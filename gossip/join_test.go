@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sirupsen/logrus"
 )
@@ -232,4 +233,29 @@ func TestEntriesToJoinAreReadInAllTheirForms(t *testing.T) {
 			t.Errorf("%q: %v; want it refused", entry, err)
 		}
 	}
+}
+
+func TestOtherEntriesToJoinAreUsedAtOnce(t *testing.T) {
+	loopback := newNetwork()
+	o := options("late")
+	o.Rejoin = time.Hour
+	late := run(t, o, loopback.attach(t))
+	n := run(t, options("n"), loopback.attach(t))
+	if err := late.SetJoin([]string{n.Address().String()}); err != nil {
+		t.Fatal(err)
+	}
+	acquainted(t, late, n)
+	if !late.Knows(n.Address().Addr()) || late.Knows(netip.MustParseAddr("127.1.2.3")) || late.Size() != 1 {
+		t.Error("it does not know its peer by the address, or knows others")
+	}
+	if err := late.SetJoin([]string{"n:http"}); err == nil {
+		t.Error("a strange entry is taken")
+	}
+}
+
+func TestPeersThatOnlyTCPReachesAreCounted(t *testing.T) {
+	loopback := newNetwork()
+	nodes := mesh(t, loopback, "a", "b")
+	loopback.lose(1)
+	eventually(t, "somebody sees that UDP is blocked", func() bool { return nodes[0].OnlyTCP()+nodes[1].OnlyTCP() > 0 })
 }

@@ -17,6 +17,7 @@ type journal struct {
 
 	mu     sync.Mutex
 	counts map[Reason]uint64
+	tcp    uint64 // pings that only TCP has carried
 	told   map[Reason]time.Time
 }
 
@@ -49,6 +50,11 @@ func (j *journal) Write(line []byte) (int, error) {
 	_, rest, _ := strings.Cut(string(line), "[")
 	level, text, _ := strings.Cut(rest, "] ")
 	text = strings.TrimSpace(strings.TrimPrefix(text, "memberlist: "))
+	if strings.Contains(text, "over TCP but UDP probes failed") {
+		j.mu.Lock()
+		j.tcp++
+		j.mu.Unlock()
+	}
 	if r := reasonOf(text); r != "" {
 		j.reject(r, text)
 		return len(line), nil
@@ -60,6 +66,12 @@ func (j *journal) Write(line []byte) (int, error) {
 		j.log.Debug("gossip: ", text)
 	}
 	return len(line), nil
+}
+
+func (j *journal) onlyTCP() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.tcp
 }
 
 func reasonOf(text string) Reason {

@@ -38,6 +38,7 @@ type Mesh struct {
 	leave    chan struct{} // closed by Leave
 	over     chan struct{} // closed when Run returned
 	leaving  sync.Once
+	rejoin   chan struct{} // holds one: there are other entries to join
 	announce chan struct{} // each holds one: there is something to do for
 	fresh    chan struct{} // spread,
 	changed  chan struct{} // deliver,
@@ -48,6 +49,7 @@ type Mesh struct {
 	queue  *queue
 	peers  *peers
 	info   Info
+	joins  []string          // as Options.Join; SetJoin replaces it
 	toPush map[register]bool // seen first, and not pushed to anybody yet
 	toAsk  map[string]bool   // peers, by ID, whose claims differ from ours
 	asked  map[string]uint64 // peers, by ID, that asked for our claims, with their digest
@@ -76,6 +78,7 @@ func New(o Options) (*Mesh, error) {
 		started:  make(chan struct{}),
 		leave:    make(chan struct{}),
 		over:     make(chan struct{}),
+		rejoin:   make(chan struct{}, 1),
 		announce: make(chan struct{}, 1),
 		fresh:    make(chan struct{}, 1),
 		changed:  make(chan struct{}, 1),
@@ -84,6 +87,7 @@ func New(o Options) (*Mesh, error) {
 		queue:    newQueue(),
 		peers:    newPeers(),
 		info:     o.Info,
+		joins:    o.Join,
 		toPush:   map[register]bool{},
 		toAsk:    map[string]bool{},
 		asked:    map[string]uint64{},
@@ -230,6 +234,39 @@ func (m *Mesh) SetKeys(keys [][]byte) error {
 	}
 	return replaceKeys(m.keys, keys)
 }
+
+// SetJoin replaces Options.Join while running. Who is a peer already stays one.
+func (m *Mesh) SetJoin(entries []string) error {
+	for _, entry := range entries {
+		if _, _, err := splitJoin(entry, m.options.Bind.Port()); err != nil {
+			return err
+		}
+	}
+	m.mu.Lock()
+	m.joins = entries
+	m.mu.Unlock()
+	kick(m.rejoin)
+	return nil
+}
+
+// Knows tells whether a peer has an address.
+func (m *Mesh) Knows(addr netip.Addr) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.peers.nodes {
+		if p.Address.Addr() == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// Size is how many peers are alive, without this sidecar.
+func (m *Mesh) Size() int { return m.count() }
+
+// OnlyTCP counts pings that no UDP packet and then a TCP connection has carried:
+// something on the way blocks UDP, and all that should take milliseconds takes seconds.
+func (m *Mesh) OnlyTCP() uint64 { return m.journal.onlyTCP() }
 
 // Peers are all that are alive, by ID, without this sidecar.
 func (m *Mesh) Peers() []Peer {

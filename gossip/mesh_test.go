@@ -64,7 +64,9 @@ func TestWhatWasPublishedBeforeTheStartIsHeard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	late.options.Join = []string{nodes[0].Address().String()}
+	if err := late.SetJoin([]string{nodes[0].Address().String()}); err != nil {
+		t.Fatal(err)
+	}
 	if err := late.Publish("k", Down); err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +242,7 @@ func TestWhatASidecarAnnouncesIsSeenByAll(t *testing.T) {
 			t.Errorf("%s is there since %v; it was %v before", p.Name, p.Since, since[i].Since)
 		}
 	}
-	if err := nodes[0].Announce(Info{Script: strings.Repeat("x", maxInfo+1)}); err == nil {
+	if err := nodes[0].Announce(Info{Script: strings.Repeat("x", MaxInfo+1)}); err == nil {
 		t.Error("more was announced than fits")
 	}
 }

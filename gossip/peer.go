@@ -12,17 +12,18 @@ type Info struct {
 	Version  string // of the program
 	Script   string // hash of the active script
 	Config   string // hash of the active configuration
+	Fronts   string // what it stands before: "10.0.0.7:8080"; empty: nothing
 	Draining bool   // about to leave; see also the State of that name
 }
 
-// maxInfo bounds the strings of an Info: all of them fit into memberlist's 512
+// MaxInfo bounds the strings of an Info: all of them fit into memberlist's 512
 // bytes of metadata.
-const maxInfo = 64
+const MaxInfo = 64
 
 func (i Info) validate() error {
-	for name, s := range map[string]string{"version": i.Version, "script's hash": i.Script, "config's hash": i.Config} {
-		if len(s) > maxInfo {
-			return fmt.Errorf("gossip: the %s has %d bytes, at most %d can be told to peers", name, len(s), maxInfo)
+	for name, s := range map[string]string{"version": i.Version, "script's hash": i.Script, "config's hash": i.Config, "address in front": i.Fronts} {
+		if len(s) > MaxInfo {
+			return fmt.Errorf("gossip: the %s has %d bytes, at most %d can be told to peers", name, len(s), MaxInfo)
 		}
 	}
 	return nil
@@ -40,7 +41,7 @@ type Peer struct {
 
 // Metadata is
 //
-//	version(1) observer(8) flags(1) version, script, config, each: length(1) text
+//	version(1) observer(8) flags(1) version, script, config, fronts, each: length(1) text
 //
 // What follows is a later version's, and is ignored.
 const flagDraining = 1
@@ -52,7 +53,7 @@ func encodeMeta(o Observer, i Info) []byte {
 		flags |= flagDraining
 	}
 	b = append(b, flags)
-	for _, s := range []string{i.Version, i.Script, i.Config} {
+	for _, s := range []string{i.Version, i.Script, i.Config, i.Fronts} {
 		b = appendString(b, s)
 	}
 	return b
@@ -64,7 +65,7 @@ func decodeMeta(b []byte) (o Observer, i Info, ok bool) {
 	}
 	o, i.Draining = Observer(binary.BigEndian.Uint64(b[1:])), b[9]&flagDraining != 0
 	b = b[10:]
-	for _, s := range []*string{&i.Version, &i.Script, &i.Config} {
+	for _, s := range []*string{&i.Version, &i.Script, &i.Config, &i.Fronts} {
 		if *s, b, ok = cutString(b); !ok {
 			return 0, Info{}, false
 		}

@@ -19,7 +19,8 @@ func allowed() map[string][]string {
 			"outrider/sidecar/demo", "outrider/scripts", "outrider/scripting", "outrider/scripting/cases", "outrider/scripting/record"},
 		"outrider/sidecar/app": {"outrider/sidecar/admin", "outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/config",
 			"outrider/sidecar/health", "outrider/sidecar/proxy", "outrider/sidecar/stream", "outrider/sidecar/telemetry", "outrider/sidecar/warning",
-			"outrider/sidecar/rollout", "outrider/scripting", "outrider/scripting/cases", "outrider/scripting/record"},
+			"outrider/sidecar/rollout", "outrider/scripting", "outrider/scripting/cases", "outrider/scripting/record",
+			"outrider/gossip"}, // joins it with health, which do not know each other
 		"outrider/sidecar/rollout":  {"outrider/scripting", "outrider/scripting/bundle", "outrider/scripting/cases", "outrider/scripting/record"}, // a version has to meet its cases
 		"outrider/scripting/record": {"outrider/scripting"},
 		"outrider/scripting/bundle": {"outrider/scripting", "github.com/evanw/esbuild"},

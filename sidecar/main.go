@@ -44,7 +44,12 @@ Begin with:  outrider demo`,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(runVerb(), demoVerb(), validateVerb(), testVerb(), explainVerb(), reloadVerb(), rollbackVerb(), replayVerb(), statusVerb(), healthcheckVerb(), holdVerb(),
-		initVerb(), keygenVerb(), typesVerb(), schemaVerb(), versionVerb())
+	root.AddCommand(
+		runVerb(), demoVerb(), holdVerb(),
+		validateVerb(), testVerb(), explainVerb(), replayVerb(),
+		statusVerb(), peersVerb(), healthVerb(), healthcheckVerb(),
+		reloadVerb(), rollbackVerb(), drainVerb(), undrainVerb(),
+		initVerb(), keygenVerb(), typesVerb(), schemaVerb(), versionVerb(),
+	)
 	return root
 }

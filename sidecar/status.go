@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,30 +16,12 @@ import (
 const askTimeout = 10 * time.Second
 
 func statusVerb() *cobra.Command {
-	var from source
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "Show what a running sidecar sees: clusters, backends, script",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return from.ask(cmd.Context(), func(ctx context.Context, running *admin.Client) error {
-				status, err := running.Status(ctx)
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					encoder := json.NewEncoder(cmd.OutOrStdout())
-					encoder.SetIndent("", "  ")
-					return encoder.Encode(status)
-				}
-				return printStatus(cmd.OutOrStdout(), status)
-			})
-		},
-	}
-	from.register(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
+	return view{
+		use:   "status",
+		short: "Show what a running sidecar sees: clusters, backends, script",
+		ask:   func(ctx context.Context, running *admin.Client) (any, error) { return running.Status(ctx) },
+		print: func(out io.Writer, v any, p palette) error { return printStatus(out, v.(admin.Status), p) },
+	}.verb()
 }
 
 func rollbackVerb() *cobra.Command {
@@ -128,7 +108,7 @@ func probation(s *admin.ScriptStatus) string {
 	return "  on probation, before it " + s.Previous
 }
 
-func printStatus(out io.Writer, s admin.Status) error {
+func printStatus(out io.Writer, s admin.Status, colours palette) error {
 	fmt.Fprintf(out, "%s  up %s  clients %d  active %d\n", s.Name, time.Duration(s.Uptime).Round(time.Second), s.Clients, s.Active)
 	if s.Script != nil {
 		fmt.Fprintf(out, "script %s  version %s%s\n", s.Script.File, s.Script.Version, probation(s.Script))
@@ -138,12 +118,13 @@ func printStatus(out io.Writer, s admin.Status) error {
 		fmt.Fprintf(out, "the files are not what is active: %s\n", fault)
 	}
 	fmt.Fprintln(out)
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CLUSTER\tBACKEND\tSTATE\tREQUESTS\tFAILURES\tRETRIED\tREASON")
+	t := new(table)
+	t.row("CLUSTER", "BACKEND", "STATE", "REQUESTS", "FAILURES", "RETRIED", "REASON")
 	for _, c := range s.Clusters {
 		for _, b := range c.Backends {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\t%s\n", c.Name, b.Name, b.State, b.Requests, b.Failures, b.Retried, b.Reason)
+			t.row(c.Name, b.Name, b.State, fmt.Sprint(b.Requests), fmt.Sprint(b.Failures), fmt.Sprint(b.Retried), b.Reason)
+			t.painted(2, func(text string) string { return colours.state(text, b.State) })
 		}
 	}
-	return table.Flush()
+	return t.write(out)
 }

@@ -33,6 +33,9 @@ type far struct {
 
 	rollback func() error // nil succeeds
 
+	draining bool
+	refuses  error // Drain and Undrain
+
 	decisions map[string]string // lines by id
 }
 
@@ -44,6 +47,22 @@ func (f *far) Reload(ctx context.Context) error {
 		return nil
 	}
 	return f.reload(ctx)
+}
+
+func (f *far) Peers() PeersStatus {
+	return PeersStatus{Enabled: true, Self: PeerStatus{Name: "web-1", Draining: f.draining}, Peers: []PeerStatus{{Name: "web-2"}}}
+}
+
+func (f *far) Health() HealthStatus { return HealthStatus{Self: "web-1", Peers: []string{"web-2"}} }
+
+func (f *far) Drain() error {
+	f.draining = true
+	return f.refuses
+}
+
+func (f *far) Undrain() error {
+	f.draining = false
+	return f.refuses
 }
 
 func (f *far) Rollback() error {

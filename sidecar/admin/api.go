@@ -23,9 +23,13 @@ func Handler(o Options) http.Handler {
 	a := &api{sidecar: o.Sidecar, hosts: newHosts(o.Hosts), tokens: newTokens(o.Token, o.Log), open: o.Loopback}
 	a.routes = routes{
 		{method: http.MethodGet, path: "/status", handle: a.status},
+		{method: http.MethodGet, path: "/peers", handle: a.peers},
+		{method: http.MethodGet, path: "/health", handle: a.health},
 		{method: http.MethodGet, path: "/decisions", handle: a.decisions, private: true},
 		{method: http.MethodPost, path: "/reload", handle: a.reload},
 		{method: http.MethodPost, path: "/rollback", handle: a.rollback},
+		{method: http.MethodPost, path: "/drain", handle: a.drain},
+		{method: http.MethodPost, path: "/undrain", handle: a.undrain},
 	}
 	return a
 }

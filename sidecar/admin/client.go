@@ -49,6 +49,32 @@ func (c Client) Rollback(ctx context.Context) (ScriptStatus, error) {
 	return answer.Script, err
 }
 
+// Peers is what the sidecar knows of the others.
+func (c Client) Peers(ctx context.Context) (PeersStatus, error) {
+	var s PeersStatus
+	err := c.ask(ctx, question{http.MethodGet, "/peers", statusWait}, &s)
+	return s, err
+}
+
+// Health is every backend, and what each sidecar says of it.
+func (c Client) Health(ctx context.Context) (HealthStatus, error) {
+	var s HealthStatus
+	err := c.ask(ctx, question{http.MethodGet, "/health", statusWait}, &s)
+	return s, err
+}
+
+// Drain has the sidecar ask its peers to send no new requests to what it stands
+// before; with undo, it takes that back.
+func (c Client) Drain(ctx context.Context, undo bool) (DrainStatus, error) {
+	path := "/drain"
+	if undo {
+		path = "/undrain"
+	}
+	var s DrainStatus
+	err := c.ask(ctx, question{http.MethodPost, path, statusWait}, &s)
+	return s, err
+}
+
 // Decisions are the recorded decisions of the script, as JSON lines; with an id the
 // one on that request.
 func (c Client) Decisions(ctx context.Context, id string) ([]byte, error) {

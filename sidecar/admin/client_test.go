@@ -37,6 +37,31 @@ func TestTheClientRollsBack(t *testing.T) {
 	}
 }
 
+func TestTheClientAsksForPeersAndHealthAndDrains(t *testing.T) {
+	sidecar := &far{}
+	client := Client{Address: serveAPI(t, sidecar), Token: token}
+	if p, err := client.Peers(t.Context()); err != nil || p.Peers[0].Name != "web-2" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if h, err := client.Health(t.Context()); err != nil || h.Self != "web-1" {
+		t.Errorf("%+v, %v", h, err)
+	}
+	if d, err := client.Drain(t.Context(), false); err != nil || d != (DrainStatus{Draining: true, Peers: 1}) {
+		t.Errorf("%+v, %v", d, err)
+	}
+	if d, err := client.Drain(t.Context(), true); err != nil || d.Draining {
+		t.Errorf("%+v, %v", d, err)
+	}
+	sidecar.refuses = errors.New("there is no gossip")
+	if _, err := client.Drain(t.Context(), false); err == nil || err.Error() != "refused: there is no gossip" {
+		t.Errorf("%v", err)
+	}
+	client.Token = ""
+	if _, err := client.Drain(t.Context(), false); err == nil {
+		t.Error("it drains without the token")
+	}
+}
+
 func TestTheClientReadsDecisions(t *testing.T) {
 	client := Client{Address: serveAPI(t, &far{decisions: map[string]string{"a b": "{1}\n", "c": "{2}\n"}}), Token: token}
 	if lines, err := client.Decisions(t.Context(), ""); err != nil || string(lines) != "{1}\n{2}\n" {

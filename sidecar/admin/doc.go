@@ -9,7 +9,10 @@
 // /reload activates the configuration that is on disk now and answers
 // {"config": ...}, the [ConfigStatus] in force, and POST /rollback makes the
 // version of the script before the active one active again and answers
-// {"script": ...}, its [ScriptStatus]. GET /decisions answers the recorded decisions
+// {"script": ...}, its [ScriptStatus]. GET /peers answers a [PeersStatus] and GET
+// /health a [HealthStatus]; POST /drain asks the peers to send no new requests to what
+// the sidecar stands before, POST /undrain takes it back, and both answer a
+// [DrainStatus]. GET /decisions answers the recorded decisions
 // of the script, a JSON object on each line; ?id= asks for the one on a request.
 // They tell what clients sent, so who asks for them needs the token even where
 // other reading needs none. What is not done is answered

@@ -15,6 +15,15 @@ type Sidecar interface {
 	// Status is a snapshot for the caller to keep. It does not block.
 	Status() Status
 
+	// Peers and Health are snapshots for the caller to keep. They do not block.
+	Peers() PeersStatus
+	Health() HealthStatus
+
+	// Drain asks the peers to send no new requests to what the sidecar stands before,
+	// and Undrain takes it back. Their errors are shown to the caller.
+	Drain() error
+	Undrain() error
+
 	// Reload activates the files as they are now. On an error everything is as
 	// it was before; its text is shown to the caller. It returns soon after ctx
 	// is done, and takes calls that come together one after another.

@@ -56,6 +56,7 @@ type App struct {
 	warnings *warning.Log
 	proxy    *proxy.Server
 	monitor  *health.Monitor
+	peers    *peers // nil: there are none
 	started  time.Time
 	ready    atomic.Bool
 	leaving  atomic.Bool
@@ -77,10 +78,11 @@ type App struct {
 
 // active is what a reload replaces, whole.
 type active struct {
-	config *config.Config
-	route  *route
-	loaded time.Time
-	fault  error // why the last reload was refused
+	config      *config.Config
+	fingerprint string // of the configuration
+	route       *route
+	loaded      time.Time
+	fault       error // why the last reload was refused
 }
 
 // New wires a sidecar for a configuration that was loaded. It opens nothing but
@@ -93,17 +95,19 @@ func New(c *config.Config, o Options) (*App, error) {
 		o.Stdout = io.Discard
 	}
 	a := &App{options: o, log: o.Log, warnings: warning.New(o.Log)}
-	a.monitor = health.New(health.Options{
-		OnChange: a.healthChanged,
-		OnLocal:  a.checkImpossible,
-		Rand:     newRand(),
-	})
+	peers, err := a.newPeers(c)
+	if err != nil {
+		return nil, err
+	}
+	a.peers = peers
+	a.monitor = a.newMonitor()
 	a.accounts = a.newAccounts(c)
 	a.proxy = proxy.New(proxy.Options{
 		Name:                 processName(c.Name),
 		Log:                  o.Log,
 		Limits:               proxyLimits(c.Limits, o.Memory),
 		Trusted:              c.TrustedProxies,
+		TrustedToo:           a.peerTrust(c),
 		RefuseAmbiguousPaths: c.AmbiguousPaths == config.AmbiguousPathsRefuse,
 		OnFailure:            a.backendFailed,
 		OnSuccess:            a.backendBack,
@@ -115,12 +119,24 @@ func New(c *config.Config, o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.active.Store(&active{config: c, route: r, loaded: time.Now()})
+	a.active.Store(newActive(c, r))
 	for _, l := range c.Listen {
 		a.listeners = append(a.listeners, a.newListener(l))
 	}
 	a.doors = a.newDoors(c)
 	return a, nil
+}
+
+func newActive(c *config.Config, r *route) *active {
+	return &active{config: c, fingerprint: fingerprintOf(c), route: r, loaded: time.Now()}
+}
+
+func (a *App) newMonitor() *health.Monitor {
+	o := health.Options{OnChange: a.healthChanged, OnLocal: a.checkImpossible, Rand: newRand()}
+	if a.peers != nil {
+		o.Publish, o.Hearing, o.Local = a.peers.publish, a.peers.hearing, a.peers.config.ShareLoopback
+	}
+	return health.New(o)
 }
 
 // Run serves until ctx is done, and then stops gracefully. An error means that
@@ -137,6 +153,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.announce()
 	<-ctx.Done()
 	a.drain()
+	a.peers.close()
 	stop()
 	a.stopped()
 	return nil
@@ -181,10 +198,14 @@ func (a *App) open() error {
 	if err == nil {
 		err = a.listen()
 	}
+	if err == nil {
+		err = a.peers.open()
+	}
 	if err == nil && a.options.OnOpen != nil {
 		err = a.options.OnOpen()
 	}
 	if err != nil {
+		a.peers.close()
 		a.closeListeners()
 		a.closeDoors()
 		a.closeAccessLog()
@@ -268,6 +289,9 @@ func (a *App) tellNotes(c *config.Config) {
 func (a *App) drain() {
 	shutdown := a.active.Load().config.Shutdown
 	a.leaving.Store(true)
+	if a.peers != nil {
+		_ = a.peers.drain() // where nothing is in front, nobody needs to know
+	}
 	a.log.WithFields(logrus.Fields{"drain": shutdown.Drain.String(), "grace": shutdown.Grace.String()}).Info("stopping")
 	if a.proxy.Clients() > 0 {
 		a.awaitIdle(shutdown.Drain)

@@ -102,6 +102,7 @@ func (a *App) tick(ctx context.Context) {
 			for _, u := range a.clusters.Load().byName {
 				u.Tick()
 			}
+			a.peers.tick()
 		case <-ctx.Done():
 			return
 		}
@@ -118,7 +119,7 @@ func (a *App) setMembers(c *cluster.Cluster, members []cluster.Member) {
 	}
 	var targets []health.Target
 	if u := a.clusters.Load().byName[c.Name()]; u != nil {
-		targets = u.targets()
+		targets = a.targetsOf(u)
 	}
 	a.monitor.SetCluster(c.Name(), targets)
 }
@@ -137,13 +138,13 @@ func (a *App) targets() []health.Target {
 	var all []health.Target
 	cs := a.clusters.Load()
 	for _, name := range cs.names {
-		all = append(all, cs.byName[name].targets()...)
+		all = append(all, a.targetsOf(cs.byName[name])...)
 	}
 	return all
 }
 
-// targets are the backends of a cluster, with their checks.
-func (u *upstream) targets() []health.Target {
+// targetsOf are the backends of a cluster, with their checks.
+func (a *App) targetsOf(u *upstream) []health.Target {
 	var all []health.Target
 	for _, b := range u.Backends() {
 		all = append(all, health.Target{
@@ -156,6 +157,7 @@ func (u *upstream) targets() []health.Target {
 			Rise:     u.config.Check.Rise,
 			Fall:     u.config.Check.Fall,
 			Passive:  passive(u.config.Passive),
+			Subject:  a.peers.subject(u.config, b.Addr()),
 		})
 	}
 	return all

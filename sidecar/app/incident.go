@@ -115,6 +115,8 @@ func stateOf(s health.State) cluster.State {
 		return cluster.Suspect
 	case health.Trial:
 		return cluster.Trial
+	case health.Draining:
+		return cluster.Draining
 	}
 	return cluster.Up
 }

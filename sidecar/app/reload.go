@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -47,6 +46,10 @@ func (a *App) activate(c *config.Config) error {
 	a.clusters.Store(next)
 	newRoute, err := a.prepareRoute(c)
 	if err != nil {
+		a.clusters.Store(before)
+		return err
+	}
+	if err := a.peers.adopt(c.Gossip); err != nil {
 		a.clusters.Store(before)
 		return err
 	}
@@ -99,7 +102,7 @@ func sameTLS(a, b *config.TLS) bool {
 }
 
 func (a *App) setActive(c *config.Config, r *route) {
-	old := a.active.Swap(&active{config: c, route: r, loaded: time.Now()})
+	old := a.active.Swap(newActive(c, r))
 	for _, l := range a.listeners {
 		l.proxy.SetRouter(a.routerOf(l))
 	}
@@ -132,6 +135,7 @@ func needsRestart(old, c *config.Config) error {
 		{"status", old.Status != c.Status},
 		{"admin", !reflect.DeepEqual(old.Admin, c.Admin)},
 		{"log", old.Log != c.Log},
+		{"gossip", !sameNetwork(old.Gossip, c.Gossip)},
 	} {
 		if part.changed {
 			return fmt.Errorf("`%s` has changed: in this version that needs a restart", part.key)

@@ -105,6 +105,9 @@ func (a *App) state() telemetry.State {
 		s.Script = script.versions.Status().Version
 		s.Shadow = shadowCounts(script.versions.ShadowCounts())
 	}
+	if a.peers != nil {
+		s.Peers = a.peers.counts()
+	}
 	if a.accounts.access != nil {
 		s.Access = a.accounts.access.Counts()
 	}

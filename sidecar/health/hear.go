@@ -46,6 +46,14 @@ func (m *Monitor) Forget(observer uint64, s Subject) {
 	m.stir()
 }
 
+// Heard is what an observer says of a subject at the moment, if anything.
+func (m *Monitor) Heard(observer uint64, s Subject) (Claim, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, ok := m.heard[s.Place][voice{observer, s.Kind, s.Path}]
+	return c, ok
+}
+
 // hear lets a claim move the next check of a target.
 func (m *Monitor) hear(w *watch, c Claim, now time.Time) {
 	if w.target.Checker == nil || c.Kind == ByOwner {

@@ -36,7 +36,7 @@ func (s *Server) trusts(addr netip.Addr) bool {
 			return true
 		}
 	}
-	return false
+	return s.options.TrustedToo != nil && s.options.TrustedToo(addr)
 }
 
 // Idle implements stream.Handler.

@@ -31,6 +31,9 @@ type Options struct {
 
 	// Trusted are the clients whose X-Forwarded-* and X-Request-Id are believed.
 	Trusted []netip.Prefix
+	// TrustedToo tells of further ones; optional. It is asked once for a connection,
+	// and must not block.
+	TrustedToo func(netip.Addr) bool
 	// RefuseAmbiguousPaths answers 400 to paths that two parsers could read
 	// differently.
 	RefuseAmbiguousPaths bool

@@ -27,6 +27,7 @@ type State struct {
 
 	Backends []Backend
 	Access   *AccessCounts // nil: there is no access log
+	Peers    *Peers        // nil: there is no gossip
 }
 
 // Backend is one backend of a cluster.
@@ -44,7 +45,7 @@ type Backend struct {
 }
 
 // States are what is thought of a backend.
-func states() []string { return []string{"up", "suspect", "down", "trial"} }
+func states() []string { return []string{"up", "suspect", "down", "trial", "draining"} }
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("outrider_"+name, help, labels, nil)
@@ -98,6 +99,7 @@ func (*Metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		requests, durations, received, sent, interrupted, active, clients, accepted, refused, evicted, panics, tries, failures, retried,
 		inFlight, retries, exhausted, healthy, backends, decisions, shadowed, rules, scriptInfo, reloadOK, buildInfo, accessLines, accessMissed,
+		members, scripts, rejected, onlyTCP, downHeard,
 	} {
 		to <- d
 	}
@@ -124,6 +126,9 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 		c.count(accessLines, s.Access.Written.Load())
 		c.count(accessMissed, s.Access.Dropped.Load(), "too_fast")
 		c.count(accessMissed, s.Access.Failed.Load(), "write_failed")
+	}
+	if s.Peers != nil {
+		c.peers(s.Peers)
 	}
 }
 

@@ -21,6 +21,7 @@ func someState() State {
 	return State{
 		Version: "1.2.3", Clients: 4, Active: 2, Accepted: 10, Refused: 1, Evicted: 2, Panics: 0, Script: "ab12", ReloadOK: true,
 		Retries: map[string]uint64{"connect": 3}, Decisions: map[string]uint64{"ok": 7}, Access: new(AccessCounts), Exhausted: map[string]uint64{"one": 3, "two": 0},
+		Peers: &Peers{Serving: 2, Draining: 1, Scripts: 2, Rejected: map[string]uint64{"forged": 3}, OnlyTCP: 4, Claims: 5},
 		Backends: []Backend{
 			{Cluster: "one", Address: "10.0.0.7:80", State: "up", Checks: true, Passive: true, Tries: 5, Failures: 1, Retried: 2, InFlight: 1},
 			{Cluster: "one", Address: "10.0.0.8:80", State: "down"},
@@ -80,6 +81,27 @@ func TestExchangesAreCountedByClusterAndCode(t *testing.T) {
 	`, "outrider_requests_total", "outrider_requests_interrupted_total", "outrider_response_bytes_total")
 }
 
+func TestPeersAreCounted(t *testing.T) {
+	expectMetrics(t, newTestMetrics(), `
+		# HELP outrider_gossip_members Peers that are alive, by whether they ask for new requests.
+		# TYPE outrider_gossip_members gauge
+		outrider_gossip_members{state="draining"} 1
+		outrider_gossip_members{state="serving"} 2
+		# HELP outrider_gossip_rejected_total Messages and claims from the network that were not taken, by reason.
+		# TYPE outrider_gossip_rejected_total counter
+		outrider_gossip_rejected_total{reason="forged"} 3
+		# HELP outrider_gossip_script_versions Different versions of the routing script among this sidecar and its peers.
+		# TYPE outrider_gossip_script_versions gauge
+		outrider_gossip_script_versions 2
+		# HELP outrider_gossip_tcp_pings_total Pings of peers that UDP did not carry and TCP did: something on the way blocks UDP.
+		# TYPE outrider_gossip_tcp_pings_total counter
+		outrider_gossip_tcp_pings_total 4
+		# HELP outrider_gossip_down_claims Claims of peers that a backend is down.
+		# TYPE outrider_gossip_down_claims gauge
+		outrider_gossip_down_claims 5
+	`, "outrider_gossip_members", "outrider_gossip_rejected_total", "outrider_gossip_script_versions", "outrider_gossip_tcp_pings_total", "outrider_gossip_down_claims")
+}
+
 func TestTheStateIsToldAsItIs(t *testing.T) {
 	expectMetrics(t, newTestMetrics(), `
 		# HELP outrider_backend_healthy Whether the backend is healthy (1) or not (0): to our own checks and requests that could not reach it, to passive ejection, and by the verdict that decides on its use.
@@ -96,10 +118,12 @@ func TestTheStateIsToldAsItIs(t *testing.T) {
 		# HELP outrider_cluster_backends Backends of the cluster by the verdict on them.
 		# TYPE outrider_cluster_backends gauge
 		outrider_cluster_backends{cluster="one",state="down"} 1
+		outrider_cluster_backends{cluster="one",state="draining"} 0
 		outrider_cluster_backends{cluster="one",state="suspect"} 0
 		outrider_cluster_backends{cluster="one",state="trial"} 1
 		outrider_cluster_backends{cluster="one",state="up"} 1
 		outrider_cluster_backends{cluster="two",state="down"} 0
+		outrider_cluster_backends{cluster="two",state="draining"} 0
 		outrider_cluster_backends{cluster="two",state="suspect"} 0
 		outrider_cluster_backends{cluster="two",state="trial"} 0
 		outrider_cluster_backends{cluster="two",state="up"} 0
