@@ -156,7 +156,7 @@ func (m *Mesh) start() error {
 
 func (m *Mesh) sayGoodbye() {
 	if err := m.list.Leave(leaveTimeout); err != nil {
-		m.log.WithError(err).Warn("gossip: peers may take some seconds to see that this sidecar left")
+		m.log.WithError(err).Info("gossip: peers may take some seconds to see that this sidecar left")
 	}
 }
 

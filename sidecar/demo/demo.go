@@ -1,5 +1,5 @@
 // Package demo is the whole thing with nothing around it: sample backends, two
-// clusters, the sidecar and a script to edit, in one process.
+// clusters, three sidecars that gossip and a script to edit, in one process.
 package demo
 
 import (
@@ -10,12 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
-
-	"outrider/sidecar/app"
-	"outrider/sidecar/config"
 )
 
 // Options are what the demo needs from outside.
@@ -33,13 +29,17 @@ type Options struct {
 // Ports are the ports that the demo likes to use. One that is busy is replaced
 // by another.
 type Ports struct {
-	Requests, Admin, Status, Control int
-	Backends                         [4]int
+	Requests, Admin [3]int // of the sidecars
+	Status, Control int
+	Backends        [4]int
 }
 
 // DefaultPorts are the program's usual ports, and some beside them.
 func DefaultPorts() Ports {
-	return Ports{Requests: 6188, Admin: 6189, Status: 6190, Control: 6187, Backends: [4]int{6101, 6102, 6201, 6202}}
+	return Ports{
+		Requests: [3]int{6188, 6288, 6388}, Admin: [3]int{6189, 6289, 6389}, Status: 6190, Control: 6187,
+		Backends: [4]int{6101, 6102, 6201, 6202},
+	}
 }
 
 // Run shows the demo until ctx is done.
@@ -54,37 +54,29 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer stage.close()
-	load := func() (*config.Config, error) {
-		return config.Load(config.Source{
-			Env: []string{"OUTRIDER_CONFIG=" + configuration(stage, script.path)}, Hostname: "demo",
-		})
-	}
-	c, err := load()
-	if err != nil {
-		return fmt.Errorf("the demo's own configuration: %w", err)
-	}
-	names := stage.names()
-	tell := newTeller(out, names)
-	a, err := app.New(c, app.Options{
-		Log: newLog(out, names), Version: o.Version, Load: load, Token: o.Token,
-		Listen: stage.listen, OnDone: tell.request,
-	})
-	if err != nil {
-		return err
-	}
-	stage.introduce(out, script)
-	return runAll(ctx, a, stage, tell)
+	return runAll(ctx, o, stage, script)
 }
 
-// runAll runs the parts until ctx is done or the sidecar can not go on.
-func runAll(ctx context.Context, a *app.App, s *stage, tell *teller) error {
+// runAll runs the parts until ctx is done or a sidecar can not go on.
+func runAll(ctx context.Context, o Options, s *stage, found script) error {
+	tell := newTeller(s.out, s.names())
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	parts.Go(func() { s.run(ctx) })
 	parts.Go(func() { tell.run(ctx) })
-	return a.Run(ctx)
+	for _, one := range s.sidecars {
+		if err := one.prepare(o, s, tell, found); err != nil {
+			return err
+		}
+		parts.Go(func() { one.run(ctx) })
+		if err := one.awaitOpen(); err != nil {
+			return err
+		}
+	}
+	s.introduce(found)
+	return s.awaitEnd(ctx)
 }
 
 // starterScript decides as the built-in rule does.
@@ -141,26 +133,4 @@ func join(folder, name string) string {
 		return "./" + name
 	}
 	return strings.TrimSuffix(folder, "/") + "/" + name
-}
-
-func configuration(s *stage, script string) string {
-	quoted := strconv.Quote(strings.ReplaceAll(script, "$", "$$"))
-	return fmt.Sprintf(`name: demo
-listen: %q
-script: { file: %s }
-clusters:
-  one:
-    backends: [%q, %q]
-    check: { type: http, path: /healthz, interval: 500ms, timeout: 500ms }
-  two:
-    backends: [%q, %q]
-    check: { type: http, path: /healthz, interval: 500ms, timeout: 500ms }
-default_cluster: two
-admin: { listen: %q }
-status: { listen: %q }
-shutdown: { grace: 2s }
-log: { access: { mode: off } }
-`, s.requests.address(), quoted,
-		s.backends[0].address(), s.backends[1].address(), s.backends[2].address(), s.backends[3].address(),
-		s.admin.address(), s.status.address())
 }

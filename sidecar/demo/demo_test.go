@@ -136,7 +136,7 @@ func (s *show) awaits(pattern string) {
 
 func TestTheDemoShowsItAll(t *testing.T) {
 	s := begin(t, t.TempDir(), demo.Ports{})
-	for _, path := range []string{"one", "two", "kill", "slow", "revive", "readyz", "metrics", "status"} {
+	for _, path := range []string{"one", "two", "kill", "slow", "revive", "readyz", "metrics", "status", "health", "peers"} {
 		if s.port[path] == 0 {
 			t.Errorf("the introduction does not say where /%s is:\n%s", path, s.screen.String())
 		}
@@ -157,7 +157,10 @@ func TestTheDemoShowsItAll(t *testing.T) {
 	if told := s.get("kill", "/one-a"); told != "one-a: dead\n" {
 		t.Errorf("kill says %q", told)
 	}
-	s.awaits(`health one-a 127\.0\.0\.1:\d+ out: 2x refused  \(cluster one: 1 of 2 usable`)
+	for _, sidecar := range []string{"demo-1", "demo-2", "demo-3"} {
+		s.awaits(sidecar + ` health one-a 127\.0\.0\.1:\d+ (out: .*refused.*|suspect: demo-\d says down), \d+\.\d ms after it broke( and \d+\.\d ms after demo-\d)?  \(cluster one: `)
+		s.awaits(sidecar + ` health one-a 127\.0\.0\.1:\d+ out: .*\(cluster one: 1 of 2 usable`)
+	}
 	for range 4 {
 		if name := s.backend("one", "/"); name != "one-b" {
 			t.Errorf("%s answered for the dead one-a", name)
@@ -171,11 +174,11 @@ func TestTheDemoShowsItAll(t *testing.T) {
 	if told := s.get("slow", "/two-a"); told != "two-a: alive, but slow\n" {
 		t.Errorf("slow says %q", told)
 	}
-	s.awaits(`health two-a 127\.0\.0\.1:\d+ out: 2x timeout after 500ms`)
+	s.awaits(`health two-a 127\.0\.0\.1:\d+ out: (2x )?timeout after 500ms`)
 	if told := s.get("kill", "/nobody"); !strings.Contains(told, "one-a, one-b, two-a, two-b") {
 		t.Errorf("an unknown backend is answered %q", told)
 	}
-	if status := s.get("status", ""); !strings.Contains(status, `"name": "demo"`) {
+	if status := s.get("status", ""); !strings.Contains(status, `"name": "demo-1"`) {
 		t.Errorf("the status is %s", status)
 	}
 }
@@ -230,7 +233,7 @@ func TestABusyPortIsReplacedWithAWord(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	port := taken.Addr().(*net.TCPAddr).Port
-	s := begin(t, t.TempDir(), demo.Ports{Requests: port, Backends: [4]int{port}})
+	s := begin(t, t.TempDir(), demo.Ports{Requests: [3]int{port}, Backends: [4]int{port}})
 	s.awaits(fmt.Sprintf(`port %d is in use: taking %d instead`, port, s.port["one"]))
 	if name := s.backend("one", "/"); !strings.HasPrefix(name, "one-") {
 		t.Errorf("%s answered", name)

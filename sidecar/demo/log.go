@@ -8,11 +8,11 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// newLog is the sidecar's log as lines for the terminal.
-func newLog(out *console, names map[string]string) *logrus.Logger {
+// newLog is a sidecar's log as lines for the terminal.
+func newLog(of *stage, sidecar string) *logrus.Logger {
 	log := logrus.New()
-	log.SetOutput(out)
-	log.SetFormatter(lines{console: out, names: names})
+	log.SetOutput(of.out)
+	log.SetFormatter(lines{console: of.out, names: of.names(), sidecar: sidecar, witness: of.witness})
 	return log
 }
 
@@ -21,16 +21,19 @@ func newLog(out *console, names map[string]string) *logrus.Logger {
 type lines struct {
 	console *console
 	names   map[string]string // of the sample backends, by address
+	sidecar string
+	witness *witness
 }
 
 // Format implements logrus.Formatter.
 func (l lines) Format(e *logrus.Entry) ([]byte, error) {
-	if _, where := e.Data["address"]; where {
-		return nil, nil // the introduction has told where we listen
+	_, where := e.Data["address"]
+	if where || e.Level == logrus.InfoLevel && strings.HasPrefix(e.Message, "gossip: ") {
+		return nil, nil // the introduction has told where we listen, and that there are peers
 	}
 	topic, message := l.about(e)
 	var line bytes.Buffer
-	fmt.Fprintf(&line, "%s %s %s", e.Time.Format(clock), l.console.paint(colour(e.Level), fmt.Sprintf("%-6s", topic)), message)
+	fmt.Fprintf(&line, "%s %s %s %s", e.Time.Format(clock), l.sidecar, l.console.paint(colour(e.Level), fmt.Sprintf("%-6s", topic)), message)
 	for _, key := range []string{"cause", logrus.ErrorKey} {
 		if v, ok := e.Data[key]; ok {
 			fmt.Fprintf(&line, ": %v", v)
@@ -58,6 +61,9 @@ func (l lines) about(e *logrus.Entry) (topic, message string) {
 // left of its cluster.
 func (l lines) health(e *logrus.Entry, address string) string {
 	named := strings.Replace(e.Message, address, l.names[address]+" "+address, 1)
+	if strings.Contains(e.Message, " out: ") || strings.Contains(e.Message, " suspect: ") {
+		named += l.witness.turned(l.sidecar, address, e.Time)
+	}
 	var line strings.Builder
 	fmt.Fprintf(&line, "%s  (cluster %v: %v of %v usable", named, e.Data["cluster"], e.Data["usable"], e.Data["total"])
 	for _, cost := range []struct{ key, one, more string }{

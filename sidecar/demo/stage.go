@@ -2,8 +2,8 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -11,11 +11,14 @@ import (
 	"sync"
 )
 
-// stage is everything of the demo but the sidecar: its ports, the sample
-// backends, and the way to make them fail.
+// stage is everything of the demo: the ports, the sidecars, the sample backends,
+// and the way to make them fail.
 type stage struct {
-	requests, admin, status, control *seat
-	backends                         []*backend
+	out      *console
+	sidecars []*sidecar
+	control  *seat
+	backends []*backend
+	witness  *witness
 }
 
 // seat is a port that is taken, until somebody listens on it.
@@ -41,48 +44,65 @@ func take(host string, port int) (*seat, error) {
 	return &seat{net: ln, busy: port}, nil
 }
 
-func newStage(o Options, out io.Writer) (*stage, error) {
-	s := &stage{}
-	const loopback = "127.0.0.1"
-	for _, want := range []struct {
-		seat **seat
-		host string
-		port int
-	}{
-		{&s.requests, o.Host, o.Ports.Requests},
-		{&s.admin, loopback, o.Ports.Admin}, // never for others: it can change things
-		{&s.status, o.Host, o.Ports.Status},
-		{&s.control, o.Host, o.Ports.Control},
-	} {
-		taken, err := take(want.host, want.port)
-		if err != nil {
-			s.close()
-			return nil, err
-		}
-		*want.seat = taken
-		if taken.busy != 0 {
-			fmt.Fprintf(out, "port %d is in use: taking %d instead\n", taken.busy, taken.port())
-		}
-	}
-	for i, name := range []string{"one-a", "one-b", "two-a", "two-b"} {
-		taken, err := take(loopback, o.Ports.Backends[i])
-		if err != nil {
-			s.close()
-			return nil, err
-		}
-		s.backends = append(s.backends, newBackend(name, taken.net))
+func newStage(o Options, out *console) (*stage, error) {
+	s := &stage{out: out, witness: newWitness()}
+	if err := s.takeAll(o); err != nil {
+		s.close()
+		return nil, err
 	}
 	return s, nil
 }
 
-// listen gives the sidecar the listeners that were taken for it.
-func (s *stage) listen(address string) (net.Listener, error) {
-	for _, taken := range []*seat{s.requests, s.admin, s.status} {
-		if taken.address() == address {
-			return taken.net, nil
+const loopback = "127.0.0.1"
+
+func (s *stage) takeAll(o Options) error {
+	for i := range o.Ports.Requests {
+		one := newSidecar(fmt.Sprintf("demo-%d", i+1))
+		s.sidecars = append(s.sidecars, one)
+		if err := s.take(&one.requests, o.Host, o.Ports.Requests[i]); err != nil {
+			return err
+		}
+		// Never for others: it can change things.
+		if err := s.take(&one.admin, loopback, o.Ports.Admin[i]); err != nil {
+			return err
 		}
 	}
-	return net.Listen("tcp", address)
+	err := s.take(&s.sidecars[0].status, o.Host, o.Ports.Status)
+	err = errors.Join(err, s.take(&s.control, o.Host, o.Ports.Control))
+	for i, name := range []string{"one-a", "one-b", "two-a", "two-b"} {
+		var taken *seat
+		if err := s.take(&taken, loopback, o.Ports.Backends[i]); err != nil {
+			return err
+		}
+		s.backends = append(s.backends, newBackend(name, taken.net))
+	}
+	return err
+}
+
+// take takes a port, or another one when that is busy, and says so.
+func (s *stage) take(into **seat, host string, port int) error {
+	taken, err := take(host, port)
+	if err != nil {
+		return err
+	}
+	*into = taken
+	if taken.busy != 0 {
+		fmt.Fprintf(s.out, "port %d is in use: taking %d instead\n", taken.busy, taken.port())
+	}
+	return nil
+}
+
+// awaitEnd waits until ctx is done and every sidecar has ended, or for the first one
+// that ends by itself.
+func (s *stage) awaitEnd(ctx context.Context) error {
+	var errs []error
+	for _, one := range s.sidecars {
+		err := <-one.ended
+		if errs = append(errs, err); ctx.Err() == nil {
+			break
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // run serves the sample backends, and those who want them to fail, until ctx is
@@ -103,7 +123,11 @@ func (s *stage) run(ctx context.Context) {
 }
 
 func (s *stage) close() {
-	for _, taken := range []*seat{s.requests, s.admin, s.status, s.control} {
+	seats := []*seat{s.control}
+	for _, one := range s.sidecars {
+		seats = append(seats, one.requests, one.admin, one.status)
+	}
+	for _, taken := range seats {
 		if taken != nil {
 			_ = taken.net.Close()
 		}
@@ -123,10 +147,13 @@ func (s *stage) serveControl(w http.ResponseWriter, r *http.Request) {
 	}
 	switch verb {
 	case "kill":
+		s.witness.broke(b.address())
 		b.kill()
 	case "slow":
+		s.witness.broke(b.address())
 		b.slow()
 	case "revive":
+		s.witness.mended(b.address())
 		b.revive()
 	default:
 		http.Error(w, "try kill, slow or revive", http.StatusNotFound)
@@ -153,7 +180,8 @@ func (s *stage) names() map[string]string {
 	return names
 }
 
-func (s *stage) introduce(out *console, script script) {
+func (s *stage) introduce(script script) {
+	out := s.out
 	decides := "decides where each request goes:"
 	if script.written {
 		decides = "was written for you, and decides where each request goes:"
@@ -164,22 +192,26 @@ func (s *stage) introduce(out *console, script script) {
 	row := func(left, right string) string {
 		return fmt.Sprintf("    %s  %s\n", out.paint(bold, fmt.Sprintf("%-36s", left)), right)
 	}
+	first := s.sidecars[0]
 	url := func(of *seat, path string) string { return fmt.Sprintf("curl localhost:%d%s", of.port(), path) }
 
-	fmt.Fprint(out, "\n  Outrider demo: a sidecar in front of two clusters of two sample backends.\n",
+	fmt.Fprint(out, "\n  Outrider demo: three sidecars that gossip, in front of two clusters of two sample backends.\n",
 		"\n  In another terminal, send it requests:\n",
-		row(url(s.requests, "/one/hello"), "goes to cluster one"),
-		row(url(s.requests, "/two/hello"), "everything else goes to cluster two"),
+		row(url(first.requests, "/one/hello"), "goes to cluster one"),
+		row(url(first.requests, "/two/hello"), "everything else goes to cluster two"),
+		row("", fmt.Sprintf("the others listen on %d and %d", s.sidecars[1].requests.port(), s.sidecars[2].requests.port())),
 		"\n  Change the rule:\n",
 		row("edit "+script.path, decides),
 		row("", "save a change, and it is active within a second"),
 		"\n  Break something:\n",
-		row(url(s.control, "/kill/one-a"), "one-a is dead; one-b serves all, no request fails"),
+		row(url(s.control, "/kill/one-a"), "one-a is dead: one sidecar sees it, all turn away within milliseconds, no request fails"),
 		row(url(s.control, "/slow/two-a"), "two-a takes 2 s for everything: its checks time out"),
 		row(url(s.control, "/revive/one-a"), "and back, as fast as before"),
 		"\n  Look inside:\n",
-		row(url(s.status, "/readyz"), "is it ready?"),
-		row(url(s.status, "/metrics"), "counters and latencies, for Prometheus"),
-		row(url(s.admin, "/status"), "all that it knows, as JSON"),
+		row(url(first.status, "/readyz"), "is it ready?"),
+		row(url(first.status, "/metrics"), "counters and latencies, for Prometheus"),
+		row(url(first.admin, "/status"), "all that it knows, as JSON"),
+		row(url(first.admin, "/health"), "each backend: what this sidecar saw, and what its peers say"),
+		row(url(first.admin, "/peers"), "who they are"),
 		"\n  Ctrl-C ends it. Below: each request with the backend that it went to, and what changes.\n\n")
 }

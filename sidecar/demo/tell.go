@@ -58,19 +58,24 @@ func newTeller(c *console, names map[string]string) *teller {
 	return &teller{console: c, names: names, lines: make(chan string, 256)}
 }
 
-func (t *teller) request(s *proxy.Summary) {
+// of is who tells of the requests to a sidecar.
+func (t *teller) of(sidecar string) func(*proxy.Summary) {
+	return func(s *proxy.Summary) { t.request(sidecar, s) }
+}
+
+func (t *teller) request(sidecar string, s *proxy.Summary) {
 	if len(t.lines) == cap(t.lines) {
 		t.untold.Add(1)
 		return
 	}
 	select {
-	case t.lines <- t.line(s):
+	case t.lines <- t.line(sidecar, s):
 	default:
 		t.untold.Add(1)
 	}
 }
 
-func (t *teller) line(s *proxy.Summary) string {
+func (t *teller) line(sidecar string, s *proxy.Summary) string {
 	where := "answered here"
 	if s.Backend != nil {
 		where = fmt.Sprintf("%s -> %s %s", s.Cluster.Name(), t.names[s.Backend.Name()], s.Backend.Name())
@@ -83,7 +88,7 @@ func (t *teller) line(s *proxy.Summary) string {
 	} else if s.Status >= 400 {
 		code = yellow
 	}
-	line := fmt.Sprintf("%s %-6s %-24s %-30s %s %7.1f ms", time.Now().Format(clock), printable(s.Request.Method()),
+	line := fmt.Sprintf("%s %s %-6s %-24s %-30s %s %7.1f ms", time.Now().Format(clock), sidecar, printable(s.Request.Method()),
 		printable(s.Request.Path()), where, t.console.paint(code, fmt.Sprint(s.Status)), float64(s.Duration.Microseconds())/1000)
 	if s.Retries > 0 {
 		line += "  after " + count(s.Retries, "retry", "retries")
