@@ -261,6 +261,25 @@ func (m *Mesh) Knows(addr netip.Addr) bool {
 	return false
 }
 
+// Called is what to call a peer: its name, or its ID where others have that name, too.
+func (m *Mesh) Called(p Peer) string {
+	same := 0
+	if p.Name == m.options.Name {
+		same++
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, other := range m.peers.nodes {
+		if other.Name == p.Name {
+			same++
+		}
+	}
+	if same > 1 {
+		return p.ID
+	}
+	return p.Name
+}
+
 // Size is how many peers are alive, without this sidecar.
 func (m *Mesh) Size() int { return m.count() }
 

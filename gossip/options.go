@@ -48,6 +48,10 @@ type Receiver interface {
 
 const maxLabel = 64
 
+// ErrAdvertise is why a Mesh can not start that does not find the address to tell
+// its peers: Options.Advertise must say it.
+var ErrAdvertise = errors.New("no address to tell the peers")
+
 func (o *Options) validate() error {
 	if o.Name == "" || len(o.Name) > 100 {
 		return fmt.Errorf("gossip: the name %q must have 1 to 100 bytes", o.Name)
@@ -111,11 +115,11 @@ func (o *Options) advertised() (netip.AddrPort, error) {
 	}
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		return a, fmt.Errorf("gossip: find the address to tell peers: %w; set one to advertise", err)
+		return a, fmt.Errorf("gossip: %w: ask the interfaces: %w", ErrAdvertise, err)
 	}
 	own, ok := reachable(addrs, o.Bind.Addr().Is4())
 	if !ok {
-		return a, fmt.Errorf("gossip: bound to %s, and no interface has an address that peers could reach: set one to advertise", o.Bind)
+		return a, fmt.Errorf("gossip: %w: bound to %s, and no interface has an address that others could reach", ErrAdvertise, o.Bind)
 	}
 	return netip.AddrPortFrom(own, a.Port()), nil
 }

@@ -54,9 +54,7 @@ func (a *App) Health() admin.HealthStatus {
 	s := admin.HealthStatus{Self: a.active.Load().config.Name, Peers: []string{}, Silence: a.monitor.Silence(), Backends: []admin.BackendHealth{}}
 	if a.peers != nil {
 		for _, p := range a.peers.mesh.Peers() {
-			if !slices.Contains(s.Peers, nameOf(p)) {
-				s.Peers = append(s.Peers, nameOf(p))
-			}
+			s.Peers = append(s.Peers, a.peers.mesh.Called(p))
 		}
 		slices.Sort(s.Peers)
 	}

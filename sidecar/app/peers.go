@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -67,6 +68,9 @@ func (p *peers) open() error {
 		p.announce()
 		return nil
 	case err := <-failed:
+		if errors.Is(err, gossip.ErrAdvertise) {
+			return fmt.Errorf("%w; write gossip.advertise, the address of this host that peers reach", err)
+		}
 		return fmt.Errorf("gossip.listen can not use %s: %w; choose another address, end what uses it, or leave the section gossip out", p.config.Listen, err)
 	}
 }
@@ -153,7 +157,7 @@ func (p *peers) Receive(from gossip.Peer, c gossip.Claim) {
 		return // of a later version, of another network, or of an address that is another one here
 	}
 	said := health.Claim{
-		Subject: s, Observer: uint64(c.Observer), Peer: nameOf(from), From: from.Address.Addr(), Made: time.Now().Add(-c.Age),
+		Subject: s, Observer: uint64(c.Observer), Peer: p.mesh.Called(from), From: from.Address.Addr(), Made: time.Now().Add(-c.Age),
 	}
 	switch c.State {
 	case gossip.Down:
@@ -163,14 +167,6 @@ func (p *peers) Receive(from gossip.Peer, c gossip.Claim) {
 	case gossip.Up:
 	}
 	p.app.monitor.Hear(said)
-}
-
-// nameOf is what people call a peer.
-func nameOf(p gossip.Peer) string {
-	if p.Name == "" {
-		return "a peer"
-	}
-	return p.Name
 }
 
 // Withdraw implements gossip.Receiver.

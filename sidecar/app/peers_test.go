@@ -350,3 +350,22 @@ func TestForwardedFieldsOfPeersAreBelievedWhenAsked(t *testing.T) {
 		t.Errorf("from the address of a peer: %q", got)
 	}
 }
+
+func TestPeersOfOneNameAreToldApart(t *testing.T) {
+	one := newBackends(t, "one-a", "one-b")
+	clusters := fmt.Sprintf("name: web\nclusters:\n  one:\n    backends: %s\n    %s\n", list(one...), quick)
+	first := start(t, clusters+gossiping())
+	all := []*sidecar{first}
+	for range 2 {
+		all = append(all, start(t, clusters+gossiping(first.Peers().Self.Address)))
+	}
+	acquainted(t, all...)
+	one[0].die()
+	for _, s := range all {
+		s.awaitState(one[0], "down")
+		peers := s.Health().Peers
+		if len(peers) != 2 || peers[0] == peers[1] || !strings.HasPrefix(peers[0], "web-") {
+			t.Errorf("the others are called %q", peers)
+		}
+	}
+}
