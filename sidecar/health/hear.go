@@ -114,11 +114,11 @@ func (m *Monitor) at(p Place, kind ClaimKind) []*watch {
 	return same
 }
 
-// weigh works out what the claims about w amount to now, and gives them.
-func (m *Monitor) weigh(w *watch, now time.Time) []Claim {
+// weigh works out what the claims about w amount to now.
+func (m *Monitor) weigh(w *watch, now time.Time) {
 	if len(m.heard) == 0 && !w.doubt.raised() {
 		w.peers = claims{Draining: w.peers.Draining}
-		return nil
+		return
 	}
 	said := w.target.Checker != nil && m.heard.down(w.target.Subject)
 	if !said {
@@ -126,7 +126,6 @@ func (m *Monitor) weigh(w *watch, now time.Time) []Claim {
 	}
 	w.peers.Down = said && !w.doubt.deaf(now)
 	w.peers.Doubt = w.doubt.raised()
-	return m.about(w.target.Subject.Place)
 }
 
 // about is all that is said of a place and of its drain, the latest first.

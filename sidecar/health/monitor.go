@@ -54,8 +54,9 @@ type Monitor struct {
 	mu         sync.Mutex
 	rng        *rand.Rand
 	watches    map[Key]*watch
-	order      []*watch           // as Set gave them
-	places     map[Place][]*watch // that share, by their place without the server name
+	order      []*watch            // as Set gave them
+	saidOf     func(Place) []Claim // about, made a function once
+	places     map[Place][]*watch  // that share, by their place without the server name
 	heard      hearsay
 	claims     map[Subject]int // of ours, and how many targets are the reason
 	speech     []claimed       // to be published
@@ -83,6 +84,7 @@ func New(o Options) *Monitor {
 		rng:        o.Rand,
 		watches:    map[Key]*watch{},
 	}
+	m.saidOf = m.about
 	if m.limit <= 0 {
 		m.limit = 16
 	}
@@ -373,8 +375,8 @@ func (m *Monitor) note(w *watch, err error) {
 // settle queues the change if the verdict on w is a new one, and what there is to
 // tell the peers.
 func (m *Monitor) settle(w *watch, reason string, now time.Time) bool {
-	heard := m.weigh(w, now)
-	c, changed := w.settle(reason, heard, now)
+	m.weigh(w, now)
+	c, changed := w.settle(reason, m.saidOf, now)
 	if changed {
 		m.changes = append(m.changes, c)
 	}

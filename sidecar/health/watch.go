@@ -255,13 +255,13 @@ func (w *watch) take(ev Evidence, now time.Time) {
 }
 
 // settle brings the state up to the verdict and tells what changed.
-func (w *watch) settle(reason string, heard []Claim, now time.Time) (Change, bool) {
+func (w *watch) settle(reason string, about func(Place) []Claim, now time.Time) (Change, bool) {
 	to := verdict(w.streak, w.passive.stage, w.peers)
 	if to == w.state {
 		return Change{}, false
 	}
 	if to != Up || w.state == Suspect {
-		reason = w.why(to, heard)
+		reason = w.why(to, about(w.target.Subject.Place))
 	}
 	if to == Down && w.passive.stage != ejected {
 		w.doubt.confirm()
