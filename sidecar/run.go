@@ -77,7 +77,7 @@ func newLogger(c config.Log) *logrus.Logger {
 		log.SetLevel(level)
 	}
 	if c.Format == config.LogJSON || c.Format == config.LogAuto && !isTerminal(os.Stderr) {
-		log.SetFormatter(&logrus.JSONFormatter{})
+		log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: "2006-01-02T15:04:05.000Z07:00"})
 		return log
 	}
 	log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: "15:04:05.000"})
