@@ -10,6 +10,7 @@
 ARG GO_IMAGE=golang:1.26.8-alpine
 
 FROM ${GO_IMAGE} AS build
+LABEL outrider.stage=build
 WORKDIR /out/folder
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -22,13 +23,15 @@ RUN ["go", "build", "-o", "/out/outrider", "./sidecar"]
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+# For the configuration, and for a volume: a new one gets this owner.
 COPY --from=build --chown=65532:65532 /out/folder /etc/outrider
+COPY --from=build --chown=65532:65532 /out/folder /var/lib/outrider
 # It can be written to in every container: the admin token of a sidecar that was
 # given none goes there.
 ENV TMPDIR=/dev/shm
 USER 65532:65532
 WORKDIR /etc/outrider
-EXPOSE 6188 6190
+EXPOSE 6188 6190 6191 6191/udp
 HEALTHCHECK --interval=2s --timeout=3s --start-period=10s --retries=3 CMD ["/outrider", "healthcheck"]
 ENTRYPOINT ["/outrider"]
 CMD ["run"]
