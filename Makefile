@@ -7,7 +7,7 @@ PACKAGES      = ./...
 OUTSIDE       = -e /integration/wire -e /integration/scripts
 FUZZTIME     ?= 60s
 
-.PHONY: build demo test test-unit race alloc scripts kubernetes attach wire fuzz lint bench fmt
+.PHONY: build demo test test-unit race alloc scripts kubernetes attach compose wire fuzz lint bench fmt
 
 build: ## the command, as ./outrider
 	CGO_ENABLED=0 go build -trimpath -o outrider ./sidecar
@@ -17,7 +17,7 @@ demo: ## everything in one process, to play with
 
 test: ## all tests, with the race detector
 	@integration/needs.sh cc docker docker-compose slowhttptest node tsc
-	$(MAKE) race alloc scripts kubernetes attach wire
+	$(MAKE) race alloc scripts kubernetes attach compose wire
 
 test-unit: ## all tests that need nothing but Go, without the race detector: faster
 	CGO_ENABLED=0 go test $$(go list $(PACKAGES) | grep -v $(OUTSIDE))
@@ -33,6 +33,10 @@ kubernetes: ## the manifests against the API's own types and the real program; a
 
 attach: ## what init --compose writes, against compose itself; a module of its own
 	cd integration/attach && CGO_ENABLED=0 go test -count=1 ./...
+
+compose: ## docker-compose.yml, with real containers that are broken on purpose
+	@integration/needs.sh docker compose
+	CGO_ENABLED=0 go test -v -count=1 -tags integration -timeout 20m ./integration/compose
 
 # The cache does not know the program that these tests build and start.
 wire: ## the real program under attack, seen from outside; nothing else runs meanwhile
@@ -50,7 +54,7 @@ fuzz: ## each fuzz target for FUZZTIME
 	done
 
 lint:
-	go vet $(PACKAGES)
+	go vet -tags integration $(PACKAGES)
 	GOOS=darwin go vet $(PACKAGES)
 	GOOS=darwin go build -o /dev/null ./sidecar
 	GOARCH=arm64 go vet $(PACKAGES)

@@ -46,6 +46,7 @@ func allowed() map[string][]string {
 		"outrider/integration/scripts":            {},
 		"outrider/integration/bench":              {},
 		"outrider/integration/app":                {},
+		"outrider/integration/compose":            {},
 		"outrider/integration/bench/reverseproxy": {},
 	}
 }

@@ -1,0 +1,74 @@
+//go:build integration
+
+package compose_test
+
+import (
+	"testing"
+	"time"
+)
+
+func TestPathsUnderOneGoToClusterOneAndEverythingElseToTwo(t *testing.T) {
+	s := openShop(t)
+	for _, pair := range pairs {
+		for path, apps := range map[string][]string{
+			"/one/": {"app-a", "app-b"}, "/one/x?y=z": {"app-a", "app-b"},
+			"/": {"app-c", "app-d"}, "/two/": {"app-c", "app-d"}, "/one": {"app-c", "app-d"}, "/x/one/": {"app-c", "app-d"},
+		} {
+			var answers record
+			for range 100 {
+				answers = append(answers, ask(s.at(pair, path)))
+			}
+			answers.expectFine(t, 100)
+			answers.expectShares(t, 1, apps...)
+		}
+	}
+}
+
+// What a sidecar may need to turn away from a backend that refuses, and back to one
+// that is well again.
+const (
+	turnAwayTogether = time.Second             // one of them sees it first, and tells
+	turnAwayAlone    = 2500 * time.Millisecond // its next check, and one more
+	comeBack         = 5 * time.Second         // the container starts; a check
+)
+
+func TestADeadBackendLeavesAndComesBackAndNoRequestFails(t *testing.T) {
+	deadBackend(t, openShop(t), turnAwayTogether)
+}
+
+func TestADeadBackendLeavesAndComesBackWithoutGossip(t *testing.T) {
+	deadBackend(t, openShopWithoutGossip(t), turnAwayAlone)
+}
+
+func deadBackend(t *testing.T, s *shop, turnAway time.Duration) {
+	l := startLoad(t, 200, s.at("a", "/one/"), s.at("b", "/one/"), s.at("c", "/one/"))
+	l.awaitMore(s, 300)
+
+	before := time.Now()
+	s.docker("kill", "app-b")
+	killed := time.Now() // by then
+	for _, pair := range pairs {
+		if took := s.awaitState(pair, "app-b:8080", "down").Sub(killed); took > turnAway {
+			t.Errorf("sidecar-%s turned away after %v, want %v at most", pair, took, turnAway)
+		}
+	}
+	gone := time.Now()
+	l.awaitMore(s, 300)
+
+	started := time.Now()
+	s.docker("start", "app-b")
+	for _, pair := range pairs {
+		if took := s.awaitState(pair, "app-b:8080", "up").Sub(started); took > comeBack {
+			t.Errorf("sidecar-%s turned back after %v, want %v at most", pair, took, comeBack)
+		}
+	}
+	back := time.Now()
+	l.awaitMore(s, 300)
+
+	answers := l.stop()
+	t.Logf("%d requests, the slowest took %v; turned away after %v", len(answers), answers.worst(), gone.Sub(killed))
+	answers.expectFine(t, 900)
+	answers.until(before).expectShares(t, 30, "app-a", "app-b")
+	answers.since(gone).until(started).expectShares(t, 0, "app-a")
+	answers.since(back).expectShares(t, 30, "app-a", "app-b")
+}
