@@ -53,7 +53,8 @@ go list -deps -f '{{if not .Module}}{{.ImportPath}}{{else if not .Module.Main}}{
 mv "$root/modules/cache/download" "$root/go/pkg/mod/cache/download"
 rm -rf "$root/modules"
 
-docker image ls --quiet --filter label=outrider.go | xargs -r docker image rm >/dev/null 2>&1 || true # of other versions
+# Those of other versions that nobody has made today go, and what was built from them.
+docker image prune --all --force --filter label=outrider.go --filter until=24h >/dev/null
 tar -C "$root" --owner=0 --group=0 -c . | docker import \
 	--change "LABEL outrider.go=$version" \
 	--change 'ENV PATH=/usr/local/go/bin GOPATH=/go GOPROXY=off GOTOOLCHAIN=local GOCACHE=/cache' \
