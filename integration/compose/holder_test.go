@@ -23,7 +23,15 @@ func TestRestartsStrandNobody(t *testing.T) {
 	}
 	s.awaitAllUp()
 	elsewhere.awaitMore(s, 100)
-	elsewhere.stop().expectFine(t, 100)
+	for _, service := range []string{"sidecar-a", "app-a"} {
+		s.compose("up", "--detach", "--no-build", "--no-deps", "--force-recreate", service)
+		delete(s.ids, service)
+		s.awaitState("b", "app-a:8080", "up")
+	}
+	s.awaitAllUp()
+	s.awaitPeers()
+	elsewhere.awaitMore(s, 100)
+	elsewhere.stop().expectFine(t, 200)
 
 	var through record
 	for range 100 {
