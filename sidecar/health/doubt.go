@@ -68,12 +68,15 @@ func (d *doubt) confirm() { d.since, d.refuted, d.hold, d.deafTo = time.Time{}, 
 
 // ask reports when a check may begin for which a claim asks that raises no doubt.
 func (d *doubt) ask(now time.Time) time.Time {
-	at := now
 	if next := d.asked.Add(askSpacing); !d.asked.IsZero() && next.After(now) {
-		at = next
+		if d.asked.After(now) {
+			return d.asked // it is asked for already
+		}
+		d.asked = next
+		return next
 	}
-	d.asked = at
-	return at
+	d.asked = now
+	return now
 }
 
 // spread is how long to wait before a look that so many peers have reason to take at

@@ -87,23 +87,23 @@ func (m *Monitor) maySpeak(w *watch, now time.Time) bool {
 	if !w.claimedAt.IsZero() && now.Sub(w.claimedAt) < speechSpacing {
 		return false
 	}
-	failing, of, agreed := m.failing(now)
+	failing, of, agreed := m.failingWith(w)
 	m.silence = selfDoubt(m.hearing(), failing, of, agreed)
 	return m.silence == "" && m.heard.downs(w.target.Subject.Place) < enoughVoices
 }
 
-// failing counts the places that began to fail within a moment, out of those that we
-// could tell of, and whether anybody agrees on one of them.
-func (m *Monitor) failing(now time.Time) (failing, of int, agreed bool) {
+// failingWith counts the places that fail and began to do so about when w did, out of
+// those that we could tell of, and whether anybody agrees on one of them.
+func (m *Monitor) failingWith(w *watch) (failing, of int, agreed bool) {
 	seen := make(map[Place]bool, len(m.order))
-	for _, w := range m.order {
-		p := w.target.Subject.Place
-		if w.target.Checker == nil || p == (Place{}) || seen[p] {
+	for _, other := range m.order {
+		p := other.target.Subject.Place
+		if other.target.Checker == nil || p == (Place{}) || seen[p] {
 			continue
 		}
 		seen[p] = true
 		of++
-		if !w.failing.IsZero() && now.Sub(w.failing) <= suddenly {
+		if !other.failing.IsZero() && other.failing.Sub(w.failing).Abs() <= suddenly {
 			failing++
 			agreed = agreed || m.heard.downs(p) > 0
 		}
