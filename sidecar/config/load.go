@@ -25,19 +25,25 @@ type Flag struct {
 
 // Load reads, completes and checks the configuration. The error is an [*Error].
 func Load(src Source) (*Config, error) {
+	c, _, err := LoadPlaces(src)
+	return c, err
+}
+
+// LoadPlaces is [Load], and tells where the keys were written.
+func LoadPlaces(src Source) (*Config, Places, error) {
 	w := collect(src)
 	if !w.found.usable {
-		return nil, w.r.faults.err()
+		return nil, Places{}, w.r.faults.err()
 	}
 	c := &Config{File: w.found.path, Name: src.Hostname}
 	root(c).read(w.r, "", w.root)
 	rules := rules{r: w.r, c: c, found: w.found, lookup: w.env.lookup}
 	rules.apply()
 	if err := w.r.faults.err(); err != nil {
-		return nil, err
+		return nil, Places{}, err
 	}
 	c.Notes = append(w.notes, rules.notes...)
-	return c, nil
+	return c, Places{w.r}, nil
 }
 
 // StatusListen is status.listen alone, for who asks a sidecar that runs: it may run
