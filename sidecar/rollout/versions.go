@@ -19,6 +19,7 @@ import (
 	"outrider/scripting"
 	"outrider/scripting/cases"
 	"outrider/scripting/record"
+	"outrider/sidecar/mount"
 )
 
 // Options do not change while the sidecar runs.
@@ -133,7 +134,7 @@ func (v *Versions) revive(before kept, why error) (*version, error) {
 }
 
 func (v *Versions) warnOfMount() {
-	if isMount(v.settings.File) {
+	if mount.IsOwn(v.settings.File) {
 		v.log.WithField("script", v.settings.File).Warn("the script is mounted as a single file: an editor that replaces it is not seen here; mount its directory instead")
 	}
 }

@@ -1,4 +1,4 @@
-package rollout
+package mount
 
 import (
 	"strings"
@@ -17,7 +17,7 @@ func TestAFileThatIsAMountOfItsOwnIsFound(t *testing.T) {
 		"/etc/outrider/route.js": true, "/my scripts/route.js": true,
 		"/lib/route.js": false, "/route.js": false, "/home/ann/route.js": false,
 	} {
-		if got := isMountPoint(strings.NewReader(mountinfo), path); got != want {
+		if got := isPoint(strings.NewReader(mountinfo), path); got != want {
 			t.Errorf("%s: %v, want %v", path, got, want)
 		}
 	}

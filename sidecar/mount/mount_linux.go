@@ -1,4 +1,5 @@
-package rollout
+// Package mount tells how a file came to be where it is.
+package mount
 
 import (
 	"bufio"
@@ -8,10 +9,10 @@ import (
 	"strings"
 )
 
-// isMount reports whether a file is a mount of its own, as `docker run -v
+// IsOwn reports whether a file is a mount of its own, as `docker run -v
 // ./route.js:/route.js` makes one. It shows for ever the file that was there then:
 // an editor that replaces the file outside changes nothing inside.
-func isMount(file string) bool {
+func IsOwn(file string) bool {
 	path, err := filepath.Abs(file)
 	if err != nil {
 		return false
@@ -21,11 +22,11 @@ func isMount(file string) bool {
 		return false
 	}
 	defer func() { _ = mounts.Close() }()
-	return isMountPoint(mounts, path)
+	return isPoint(mounts, path)
 }
 
-// isMountPoint looks for a path in a list of mounts as /proc/self/mountinfo has it.
-func isMountPoint(mounts io.Reader, path string) bool {
+// isPoint looks for a path in a list of mounts as /proc/self/mountinfo has it.
+func isPoint(mounts io.Reader, path string) bool {
 	for lines := bufio.NewScanner(mounts); lines.Scan(); {
 		// See proc(5): the fifth field is the mount point, with octal escapes.
 		if fields := strings.Fields(lines.Text()); len(fields) > 4 && unescape.Replace(fields[4]) == path {
