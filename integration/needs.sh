@@ -9,6 +9,7 @@ package_of() {
 	cc) echo "gcc libc6-dev" ;;
 	compose) echo docker-compose ;;
 	docker) echo docker.io ;;
+	ip) echo iproute2 ;;
 	node) echo nodejs ;;
 	tsc) echo node-typescript ;;
 	*) echo "$1" ;;

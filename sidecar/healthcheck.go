@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"outrider/sidecar/config"
+	"outrider/sidecar/doctor"
 )
 
 func healthcheckVerb() *cobra.Command {
@@ -25,15 +26,23 @@ func healthcheckVerb() *cobra.Command {
 		Long: `Ask the sidecar that runs here with the same configuration whether it is ready:
 exit code 0 when it is, 1 otherwise. For the HEALTHCHECK of an image that has no
 shell. It asks the status listener (status.listen), and needs nothing else of the
-configuration: one that is broken since the start does not make the sidecar so.`,
+configuration: one that is broken since the start does not make the sidecar so.
+A sidecar that is left with no network but lo is not healthy, whatever it says
+itself (see outrider doctor).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
 			listen, guessed := config.StatusListen(from.given())
-			err := checkReady(ctx, cmd.OutOrStdout(), listen)
+			err := checkReady(ctx, listen)
 			if err != nil && guessed != nil {
 				return fmt.Errorf("%w\nstatus.listen could not be read from the configuration:\n%w", err, guessed)
+			}
+			if c, faulty := from.load(); err == nil && faulty == nil {
+				err = doctor.Stranded(c)
+			}
+			if err == nil {
+				fmt.Fprintln(cmd.OutOrStdout(), "ok")
 			}
 			return err
 		},
@@ -43,7 +52,10 @@ configuration: one that is broken since the start does not make the sidecar so.`
 	return cmd
 }
 
-func checkReady(ctx context.Context, out io.Writer, listen string) error {
+// errNotReady is the answer of a sidecar that runs.
+var errNotReady = errors.New("not ready")
+
+func checkReady(ctx context.Context, listen string) error {
 	if listen == "" {
 		return fmt.Errorf("there is nobody to ask: status.listen is off")
 	}
@@ -67,11 +79,10 @@ func checkReady(ctx context.Context, out io.Writer, listen string) error {
 	word := strings.TrimSpace(string(body))
 	switch {
 	case response.StatusCode == http.StatusServiceUnavailable:
-		return fmt.Errorf("not ready: %s", word)
+		return fmt.Errorf("%w: %s", errNotReady, word)
 	case response.StatusCode != http.StatusOK || word != "ok":
 		return fmt.Errorf("what answers on %s is not outrider's status listener: is status.listen the same in this configuration?", address)
 	}
-	fmt.Fprintln(out, word)
 	return nil
 }
 

@@ -15,13 +15,13 @@ import (
 // design: change it here first, and say why in the commit.
 func allowed() map[string][]string {
 	return map[string][]string{
-		"outrider/sidecar": {"outrider/sidecar/app", "outrider/sidecar/admin", "outrider/sidecar/attach", "outrider/sidecar/config",
+		"outrider/sidecar": {"outrider/sidecar/app", "outrider/sidecar/admin", "outrider/sidecar/attach", "outrider/sidecar/config", "outrider/sidecar/doctor",
 			"outrider/sidecar/demo", "outrider/scripts", "outrider/scripting", "outrider/scripting/cases", "outrider/scripting/record"},
 		"outrider/sidecar/app": {"outrider/sidecar/admin", "outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/config",
 			"outrider/sidecar/health", "outrider/sidecar/proxy", "outrider/sidecar/stream", "outrider/sidecar/telemetry", "outrider/sidecar/warning",
 			"outrider/sidecar/rollout", "outrider/scripting", "outrider/scripting/cases", "outrider/scripting/record",
 			"outrider/gossip"}, // joins it with health, which do not know each other
-		"outrider/sidecar/rollout":  {"outrider/scripting", "outrider/scripting/bundle", "outrider/scripting/cases", "outrider/scripting/record"}, // a version has to meet its cases
+		"outrider/sidecar/rollout":  {"outrider/scripting", "outrider/scripting/bundle", "outrider/scripting/cases", "outrider/scripting/record", "outrider/sidecar/mount"}, // a version has to meet its cases
 		"outrider/scripting/record": {"outrider/scripting"},
 		"outrider/scripting/bundle": {"outrider/scripting", "github.com/evanw/esbuild"},
 		"outrider/sidecar/demo":     {"outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/proxy"},
@@ -31,6 +31,8 @@ func allowed() map[string][]string {
 		"outrider/sidecar/attach":    {},
 		"outrider/sidecar/cluster":   {},
 		"outrider/sidecar/config":    {},
+		"outrider/sidecar/doctor":    {"outrider/sidecar/config", "outrider/sidecar/mount"},
+		"outrider/sidecar/mount":     {},
 		"outrider/sidecar/health":    {"outrider/sidecar/cause"},
 		"outrider/sidecar/cause":     {},
 		"outrider/sidecar/http1":     {},
@@ -43,6 +45,7 @@ func allowed() map[string][]string {
 		"outrider/gossip":            {"github.com/hashicorp/memberlist"},
 
 		"outrider/integration/wire":               {},
+		"outrider/integration/doctor":             {},
 		"outrider/integration/scripts":            {},
 		"outrider/integration/bench":              {},
 		"outrider/integration/app":                {},
