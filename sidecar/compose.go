@@ -66,16 +66,17 @@ func attachTo(out io.Writer, a attachment) error {
 	if err != nil {
 		return err
 	}
-	told, err := write(output, override.Text, a.force)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(out, told)
 	for _, t := range targets {
 		if err := writeBeside(out, filepath.Join(filepath.Dir(file), "outrider", t.Service), t); err != nil {
 			return err
 		}
 	}
+	// Last: from now on compose reads it.
+	told, err := write(output, override.Text, a.force)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out, told)
 	for _, note := range override.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)
 	}

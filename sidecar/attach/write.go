@@ -91,7 +91,6 @@ services:
     network_mode: "service:{{ .Owner }}"
     volumes: ["{{ $.Folder }}/{{ .Service }}:/etc/outrider:ro"]
     read_only: true
-    tmpfs: [/tmp]
     cap_drop: [ALL]
     security_opt: ["no-new-privileges:true"]
     stop_grace_period: 12s # shutdown.drain and shutdown.grace, and a little
