@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"outrider/sidecar/admin"
 	"outrider/sidecar/config"
 	"outrider/sidecar/doctor"
 )
@@ -32,7 +33,8 @@ in its container (docker compose exec ... /outrider doctor), or before it starts
   peers whose port refuses TCP or UDP
 
 It sends each backend one HEAD request, and waits for as long as an idle connection
-is kept. UDP that is dropped on the way without a word leaves no trace to see.
+is kept. Whether UDP to a peer is dropped on the way only a sidecar that runs can tell,
+and is asked.
 
 Exit code 1 when something is wrong. A note may be meant as it is.`,
 		Args: cobra.NoArgs,
@@ -42,6 +44,11 @@ Exit code 1 when something is wrong. A note may be meant as it is.`,
 				return fmt.Errorf("the configuration is not usable:\n%w", err)
 			}
 			p := doctor.Patient{Config: c, Places: places, Patience: patience, Running: runs(cmd.Context(), c)}
+			if p.Running && c.Gossip != nil {
+				if p.OnlyTCP, err = from.onlyTCP(cmd.Context()); err != nil {
+					fmt.Fprintf(cmd.OutOrStdout(), "note: the sidecar that runs could not be asked whether UDP reaches its peers: %v\n", err)
+				}
+			}
 			return tellFindings(cmd.OutOrStdout(), p.Examine(cmd.Context()))
 		},
 	}
@@ -56,6 +63,16 @@ func runs(ctx context.Context, c *config.Config) bool {
 	defer cancel()
 	err := checkReady(ctx, c.Status.Listen)
 	return err == nil || errors.Is(err, errNotReady)
+}
+
+// onlyTCP asks the sidecar that runs how many pings UDP did not carry.
+func (s *source) onlyTCP(ctx context.Context) (pings uint64, err error) {
+	err = s.ask(ctx, func(ctx context.Context, running *admin.Client) error {
+		peers, err := running.Peers(ctx)
+		pings = peers.OnlyTCP
+		return err
+	})
+	return pings, err
 }
 
 func tellFindings(out io.Writer, findings []doctor.Finding) error {

@@ -37,6 +37,9 @@ type Patient struct {
 	Places config.Places
 	// Running tells that a sidecar runs with this configuration: its ports are taken.
 	Running bool
+	// OnlyTCP is how many pings of peers UDP did not carry and TCP did, as that
+	// sidecar has counted.
+	OnlyTCP uint64
 	// Patience is how long to wait for one answer or one connection at most.
 	Patience time.Duration
 }

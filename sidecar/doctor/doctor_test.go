@@ -247,6 +247,13 @@ func TestAPeerThatTakesBothIsFine(t *testing.T) {
 	expectNothing(t, patient(t, peerConfig(ln.Addr().String())).peers(t.Context(), names{}))
 }
 
+func TestUDPThatIsDroppedOnTheWayIsWrong(t *testing.T) {
+	p := patient(t, "gossip: { listen: \"127.0.0.1:6191\" }\n"+clusterOne("127.0.0.1:9"))
+	expectNothing(t, p.peers(t.Context(), names{}))
+	p.OnlyTCP = 7
+	expect(t, p.peers(t.Context(), names{}), Wrong, "OUTRIDER_CONFIG:1:11", "gossip.listen", "drops UDP: so 7 pings went", "open port 6191 for UDP")
+}
+
 func TestAPeerThatIsNotThereYetIsNoted(t *testing.T) {
 	expect(t, patient(t, peerConfig(closedPort(t))).peers(t.Context(), names{}), Note, "no sidecar listens on")
 }

@@ -13,17 +13,23 @@ import (
 )
 
 // peers looks at each address that join leads to. A packet that somebody drops on
-// the way leaves no trace here; only the sidecars that run know of it.
+// the way leaves no trace here; only a sidecar that runs knows of it.
 func (p Patient) peers(ctx context.Context, lookup Lookup) []Finding {
 	if p.Config.Gossip == nil {
 		return nil
+	}
+	var found []Finding
+	if p.OnlyTCP > 0 {
+		found = append(found, p.wrong("gossip.listen",
+			fmt.Sprintf("something between this sidecar and a peer lets TCP pass and drops UDP: so %d pings went since it started", p.OnlyTCP),
+			fmt.Sprintf("open port %d for UDP, too, both ways: in firewalls, security groups and network policies", p.Config.Gossip.Listen.Port())))
 	}
 	var looks []func(context.Context) []Finding
 	for i, join := range p.Config.Gossip.Join {
 		key := fmt.Sprintf("gossip.join[%d]", i)
 		looks = append(looks, func(ctx context.Context) []Finding { return p.join(ctx, lookup, join, key) })
 	}
-	return inParallel(ctx, looks)
+	return append(found, inParallel(ctx, looks)...)
 }
 
 func (p Patient) join(ctx context.Context, lookup Lookup, join, key string) []Finding {
