@@ -7,7 +7,7 @@ PACKAGES      = ./...
 OUTSIDE       = -e /integration/wire -e /integration/scripts -e /integration/doctor
 FUZZTIME     ?= 60s
 
-.PHONY: build demo test test-unit race alloc scripts kubernetes attach doctor compose wire fuzz lint bench fmt
+.PHONY: build demo test test-unit race alloc scripts kubernetes attach doctor compose wire fuzz lint bench spread fmt
 
 build: ## the command, as ./outrider
 	CGO_ENABLED=0 go build -trimpath -o outrider ./sidecar
@@ -64,6 +64,9 @@ lint:
 	GOARCH=arm64 go build -o /dev/null ./sidecar
 	$(GOLANGCI_LINT) run --timeout 10m $(PACKAGES)
 	@set -e; for module in kubernetes attach; do (cd integration/$$module && go vet ./... && $(GOLANGCI_LINT) run --timeout 10m ./...); done
+
+spread: ## how fast sidecars turn away from a dead backend, and what gossip costs
+	go run ./integration/spread -into gossip/README.md
 
 bench: ## against nginx, HAProxy, Caddy, a net/http proxy and a bare relay
 	integration/bench/setup.sh

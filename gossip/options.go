@@ -27,12 +27,17 @@ type Options struct {
 	Receiver  Receiver // nil: nobody wants to know
 	Log       logrus.FieldLogger
 	Rand      *rand.Rand    // for the Mesh alone from now on; seeded otherwise than the peers', or all tell the same few first
+	Transport Transport     // nil: UDP and TCP on Bind
 	Rejoin    time.Duration // between looking at Join again; 0: 15 s
 	Resolve   func(ctx context.Context, host string) ([]netip.Addr, error)
 	// nil: the system's resolver. For a name that does not exist the error is a
 	// *net.DNSError that says so; then its former addresses are forgotten, after
 	// any other error they are kept.
 }
+
+// Transport carries packets and streams between sidecars; whoever makes one takes
+// care of Bind and Advertise.
+type Transport = memberlist.Transport
 
 // Receiver is told what peers claim. Calls come one at a time, from a goroutine of
 // the Mesh, in the order of Seq for each register; they may block for a moment, and
@@ -94,6 +99,7 @@ func (o *Options) memberlist(id string, advertise netip.AddrPort, keys *memberli
 	conf.BindAddr, conf.BindPort = o.Bind.Addr().String(), int(o.Bind.Port())
 	conf.AdvertiseAddr, conf.AdvertisePort = advertise.Addr().String(), int(advertise.Port())
 	conf.Keyring = keys
+	conf.Transport = o.Transport
 	conf.TCPTimeout = 2 * time.Second
 	conf.GossipInterval = 50 * time.Millisecond
 	conf.PushPullInterval = time.Minute

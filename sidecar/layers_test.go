@@ -47,6 +47,8 @@ func allowed() map[string][]string {
 		"outrider/integration/wire":               {},
 		"outrider/integration/doctor":             {},
 		"outrider/integration/scripts":            {},
+		"outrider/integration/spread": {"outrider/gossip", "outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/health",
+			"github.com/hashicorp/memberlist"}, // whole sidecars on a network of its own
 		"outrider/integration/bench":              {},
 		"outrider/integration/app":                {},
 		"outrider/integration/compose":            {},

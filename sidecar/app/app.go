@@ -16,6 +16,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"outrider/gossip"
 	"outrider/sidecar/cause"
 	"outrider/sidecar/cluster"
 	"outrider/sidecar/config"
@@ -44,6 +45,8 @@ type Options struct {
 	OnChange func(health.Change)
 	// Listen opens a listener; nil stands for TCP.
 	Listen func(address string) (net.Listener, error)
+	// Transport carries the gossip; nil stands for UDP and TCP.
+	Transport gossip.Transport
 	// OnOpen is called by Run when every listener is open, before it serves; an
 	// error ends Run. From then on Addresses may be asked. Optional.
 	OnOpen func() error

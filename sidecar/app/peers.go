@@ -46,6 +46,7 @@ func (a *App) newPeers(c *config.Config) (*peers, error) {
 		Keys:      c.Gossip.Keys,
 		Insecure:  c.Gossip.Insecure,
 		Receiver:  p,
+		Transport: a.options.Transport,
 		Log:       a.log,
 		Rand:      newRand(),
 	})

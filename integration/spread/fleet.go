@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"outrider/gossip"
+	"outrider/sidecar/app"
+	"outrider/sidecar/config"
+	"outrider/sidecar/health"
+)
+
+// fleet is a number of whole sidecars in this process, which check the same two
+// backends.
+type fleet struct {
+	sidecars       []*sidecar
+	victim, steady *backend
+	network        *network // nil: UDP and TCP on loopback
+	joined         time.Duration
+	stop           func()
+}
+
+// sidecar is one of a fleet, and when it turned away from the victim.
+type sidecar struct {
+	*app.App
+	host  *host // nil: real sockets
+	ended chan error
+
+	mu     sync.Mutex // guards turned
+	turned time.Time  // zero: it uses the victim
+}
+
+// plan is what a fleet is to be.
+type plan struct {
+	size    int
+	network *network // nil: loopback
+	gossip  bool
+}
+
+// newFleet starts the sidecars at once, and returns when each knows all others and
+// has checked its backends.
+func newFleet(ctx context.Context, p plan) (*fleet, error) {
+	f := &fleet{network: p.network}
+	var err error
+	if f.victim, err = newBackend(); err != nil {
+		return nil, err
+	}
+	if f.steady, err = newBackend(); err != nil {
+		f.victim.die()
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	f.stop = func() {
+		cancel()
+		for _, s := range f.sidecars {
+			_ = <-s.ended // what there was to measure has been measured
+		}
+		f.victim.die()
+		f.steady.die()
+	}
+	if err := f.start(ctx, p); err != nil {
+		f.stop()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *fleet) start(ctx context.Context, p plan) error {
+	first, err := f.add(ctx, p, 0, "")
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	join := ""
+	if p.gossip {
+		join = first.Peers().Self.Address
+	}
+	for i := 1; i < p.size; i++ {
+		if _, err := f.add(ctx, p, i, join); err != nil {
+			return err
+		}
+	}
+	ready := func() bool {
+		for _, s := range f.sidecars {
+			if s.Ready() != nil || p.gossip && len(s.Peers().Peers) != p.size-1 {
+				return false
+			}
+		}
+		return true
+	}
+	if err := until(ctx, 2*time.Minute, "all know each other", ready); err != nil {
+		return err
+	}
+	f.joined = time.Since(began)
+	return nil
+}
+
+func (f *fleet) add(ctx context.Context, p plan, i int, join string) (*sidecar, error) {
+	s := &sidecar{ended: make(chan error, 1)}
+	silent := logrus.New()
+	silent.SetOutput(io.Discard)
+	opened := make(chan struct{})
+	o := app.Options{Log: silent, OnChange: s.change(f.victim), OnOpen: func() error { close(opened); return nil }}
+	if p.network != nil {
+		s.host = p.network.join(i)
+		o.Transport = s.host
+	}
+	c, err := config.Load(config.Source{Hostname: "spread", Env: []string{"OUTRIDER_CONFIG=" + f.configuration(i, join, p.gossip)}})
+	if err != nil {
+		return nil, err
+	}
+	if s.App, err = app.New(c, o); err != nil {
+		return nil, err
+	}
+	go func() { s.ended <- s.Run(ctx) }()
+	select {
+	case <-opened:
+		f.sidecars = append(f.sidecars, s)
+		return s, nil
+	case err := <-s.ended:
+		return nil, err
+	}
+}
+
+func (f *fleet) configuration(i int, join string, talks bool) string {
+	talk := ""
+	if talks {
+		joins := ""
+		if join != "" {
+			joins = strconv.Quote(join)
+		}
+		talk = fmt.Sprintf("gossip: { listen: '127.0.0.1:0', share_loopback: true, join: [%s] }\n", joins)
+	}
+	return fmt.Sprintf(`name: s%d
+listen: "127.0.0.1:0"
+status: { listen: "" }
+admin: { listen: "" }
+log: { access: { mode: off } }
+shutdown: { grace: 1s }
+clusters: { one: { backends: [%q, %q] } }
+%s`, i, f.victim.address, f.steady.address, talk)
+}
+
+// change notes when a sidecar turns away from the victim, and back to it.
+func (s *sidecar) change(victim *backend) func(health.Change) {
+	return func(c health.Change) {
+		if c.Addr.String() != victim.address {
+			return
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		switch c.To {
+		case health.Suspect, health.Down:
+			if s.turned.IsZero() {
+				s.turned = time.Now()
+			}
+		default:
+			s.turned = time.Time{}
+		}
+	}
+}
+
+func (s *sidecar) turnedAt() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.turned
+}
+
+var errLate = errors.New("not in time")
+
+// until looks whether something holds.
+func until(ctx context.Context, patience time.Duration, what string, holds func() bool) error {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for !holds() {
+		select {
+		case <-look.C:
+		case <-late.C:
+			return fmt.Errorf("%w: %s", errLate, what)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// pause lets time pass, as users do between two failures; a random part of a second
+// keeps the checks' schedule from playing along.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d + rand.N(time.Second)):
+	case <-ctx.Done():
+	}
+}
+
+// calm tells whether nobody claims anything, and all use the victim.
+func (f *fleet) calm() bool {
+	for _, s := range f.sidecars {
+		if !s.turnedAt().IsZero() {
+			return false
+		}
+		for _, b := range s.Health().Backends {
+			for _, c := range b.Claims {
+				if c.State == gossip.Down.String() {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// holds tells whether a sidecar has heard a peer say that the victim is down.
+func (s *sidecar) holds(victim *backend) bool {
+	for _, b := range s.Health().Backends {
+		for _, c := range b.Claims {
+			if b.Address == victim.address && c.State == gossip.Down.String() && strings.HasPrefix(c.Peer, "s") {
+				return true
+			}
+		}
+	}
+	return false
+}

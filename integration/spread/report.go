@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// series are the deaths that one fleet has seen.
+type series struct {
+	size   int
+	loss   float64
+	real   bool // UDP and TCP on loopback
+	deaths []death
+	quiet  rate
+}
+
+// upkeep is what a fleet costs while nothing happens, and how it comes together.
+type upkeep struct {
+	size          int
+	quiet         rate
+	cpu           time.Duration // of the gossip alone
+	joined        time.Duration
+	short, longer time.Duration // to catch up after a cut of so long; 0: not measured
+}
+
+const (
+	shortCut  = 3 * time.Second
+	longerCut = 20 * time.Second
+	delay     = 500 * time.Microsecond // one way
+	idleSpan  = 10 * time.Second
+)
+
+type report struct {
+	spreads []series
+	upkeep  []upkeep
+}
+
+// rounds is how many deaths are measured with so many sidecars.
+func rounds(o options, size int) int { return max(min(5, o.rounds), o.rounds*3/(size+2)) }
+
+func measure(ctx context.Context, o options, progress io.Writer) (*report, error) {
+	r := &report{}
+	for _, size := range o.sizes {
+		u, err := keepUp(ctx, size, progress)
+		if err != nil {
+			return nil, fmt.Errorf("%d sidecars at rest: %w", size, err)
+		}
+		r.upkeep = append(r.upkeep, u)
+		for _, s := range []series{{size: size}, {size: size, loss: 0.25}, {size: size, real: true}} {
+			if err := s.run(ctx, rounds(o, size), progress); err != nil {
+				return nil, fmt.Errorf("%s: %w", s.title(), err)
+			}
+			r.spreads = append(r.spreads, s)
+		}
+	}
+	return r, nil
+}
+
+// keepUp measures a fleet at rest, beside one without gossip.
+func keepUp(ctx context.Context, size int, progress io.Writer) (upkeep, error) {
+	u := upkeep{size: size}
+	fmt.Fprintf(progress, "%d sidecars at rest\n", size)
+	silent, err := newFleet(ctx, plan{size: size})
+	if err != nil {
+		return u, err
+	}
+	_, without := silent.idle(ctx, idleSpan)
+	silent.stop()
+	f, err := newFleet(ctx, plan{size: size, network: newNetwork(delay, 0), gossip: true})
+	if err != nil {
+		return u, err
+	}
+	defer f.stop()
+	u.joined = f.joined
+	pause(ctx, 5*time.Second) // who joined is told of for a while
+	var with time.Duration
+	u.quiet, with = f.idle(ctx, idleSpan)
+	u.cpu = with - without
+	if u.short, err = f.catchUp(ctx, shortCut); err == nil {
+		u.longer, err = f.catchUp(ctx, longerCut)
+	}
+	return u, err
+}
+
+func (s *series) run(ctx context.Context, n int, progress io.Writer) error {
+	p := plan{size: s.size, gossip: true}
+	if !s.real {
+		p.network = newNetwork(delay, s.loss)
+	}
+	f, err := newFleet(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer f.stop()
+	fmt.Fprintf(progress, "%s: %d deaths ", s.title(), n)
+	pause(ctx, 3*time.Second)
+	s.quiet, _ = f.idle(ctx, 3*time.Second)
+	for range n {
+		fmt.Fprint(progress, ".")
+		d, err := f.die(ctx, s.quiet)
+		if err != nil {
+			return err
+		}
+		s.deaths = append(s.deaths, d)
+		pause(ctx, 1200*time.Millisecond) // the least between two claims about one backend, and some
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	fmt.Fprintln(progress)
+	return nil
+}
+
+func (s *series) title() string {
+	if s.real {
+		return fmt.Sprintf("%d sidecars, UDP on loopback", s.size)
+	}
+	return fmt.Sprintf("%d sidecars, %d %% of packets lost", s.size, int(100*s.loss))
+}
+
+// behind is the p-th part of the sidecars behind the first, of each death the part;
+// of these the median. For 1 it is the last one.
+func (s *series) behind(p float64) time.Duration {
+	var all []time.Duration
+	for _, d := range s.deaths {
+		all = append(all, quantile(d.behind, p))
+	}
+	return quantile(all, 0.5)
+}
+
+// pooled is a quantile over every sidecar of every death.
+func (s *series) pooled(p float64) time.Duration {
+	var all []time.Duration
+	for _, d := range s.deaths {
+		all = append(all, d.behind...)
+	}
+	return quantile(all, p)
+}
+
+func (s *series) toAll(p float64) time.Duration {
+	var all []time.Duration
+	for _, d := range s.deaths {
+		all = append(all, d.toAll)
+	}
+	return quantile(all, p)
+}
+
+func (s *series) cost() (packets, bytes float64) {
+	for _, d := range s.deaths {
+		packets += d.packets / float64(len(s.deaths))
+		bytes += d.bytes / float64(len(s.deaths))
+	}
+	return max(packets, 0), max(bytes, 0)
+}
+
+// quantile is the least value that a part p of all do not exceed.
+func quantile(all []time.Duration, p float64) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(all))
+	return sorted[min(len(sorted)-1, max(0, int(p*float64(len(sorted))+0.999999)-1))]
+}
+
+func ms(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000)
+	}
+	return fmt.Sprint(d.Round(time.Millisecond).Milliseconds())
+}
+
+// markdown is the report as it stands in the documentation.
+func (r *report) markdown(machine string) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, `%s; %s. Whole sidecars in one process, each of which checks two backends every second (fall 2).
+Packets take %v one way, or go over UDP on loopback.
+
+From the first sidecar that turns away from a dead backend to the others, in ms (over every sidecar of every death), and from the death to all:
+
+| sidecars | network | deaths | 50 %% | 99 %% | all, median | all, worst | dead to all, median | 99 %% | packets each | bytes each |
+|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+`, machine, time.Now().Format(time.DateOnly), delay)
+	for i := range r.spreads {
+		s := &r.spreads[i]
+		network := "no loss"
+		if s.loss > 0 {
+			network = fmt.Sprintf("%d %% lost", int(100*s.loss))
+		}
+		packets, bytes := s.cost()
+		cost := fmt.Sprintf("%.0f | %.0f", packets, bytes)
+		if s.real {
+			network, cost = "loopback", "- | -"
+		}
+		fmt.Fprintf(&text, "| %d | %s | %d | %s | %s | %s | %s | %s | %s | %s |\n", s.size, network, len(s.deaths),
+			ms(s.pooled(0.5)), ms(s.pooled(0.99)), ms(s.behind(1)), ms(s.pooled(1)), ms(s.toAll(0.5)), ms(s.toAll(0.99)), cost)
+	}
+	fmt.Fprintf(&text, `
+While nothing happens, for each sidecar; and how they come together:
+
+| sidecars | packets/s | bytes/s | CPU of gossip, ms/s | all joined after | caught up after a cut of %v | of %v |
+|---:|---:|---:|---:|---:|---:|---:|
+`, shortCut, longerCut)
+	for _, u := range r.upkeep {
+		fmt.Fprintf(&text, "| %d | %.1f | %.0f | %.2f | %.1f s | %.1f s | %.1f s |\n", u.size, u.quiet.packets, u.quiet.bytes,
+			float64(u.cpu.Microseconds())/1000, u.joined.Seconds(), u.short.Seconds(), u.longer.Seconds())
+	}
+	return text.String()
+}
+
+const (
+	beginMark = "<!-- measured: begin -->\n"
+	endMark   = "<!-- measured: end -->\n"
+)
+
+// keep replaces what stands between the marks of a file, and draws the plot beside it.
+func (r *report) keep(file, text string) error {
+	was, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	head, rest, begins := strings.Cut(string(was), beginMark)
+	_, tail, ends := strings.Cut(rest, endMark)
+	if !begins || !ends {
+		return fmt.Errorf("%s has no part between %q and %q", file, strings.TrimSpace(beginMark), strings.TrimSpace(endMark))
+	}
+	plot := filepath.Join(filepath.Dir(file), "spread.svg")
+	if err := r.draw(plot); err != nil {
+		return err
+	}
+	whole := head + beginMark + "![Sidecars that have turned away, by the time since the first did](spread.svg)\n\n" + text + endMark + tail
+	return os.WriteFile(file, []byte(whole), 0o644)
+}
+
+// describeMachine is where the figures come from, and of which version.
+func describeMachine() string {
+	model := runtime.GOARCH
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(text)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				model = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	commit := "unknown"
+	if name, err := exec.Command("git", "describe", "--always", "--dirty").Output(); err == nil {
+		commit = strings.TrimSpace(string(name))
+	}
+	return fmt.Sprintf("%d cores of %s, %s, commit %s", runtime.NumCPU(), model, runtime.Version(), commit)
+}
