@@ -62,7 +62,7 @@ func newFleet(ctx context.Context, p plan) (*fleet, error) {
 	f.stop = func() {
 		cancel()
 		for _, s := range f.sidecars {
-			_ = <-s.ended // what there was to measure has been measured
+			<-s.ended //nolint:errcheck // what there was to measure has been measured
 		}
 		f.victim.die()
 		f.steady.die()
