@@ -32,6 +32,8 @@ type Config struct {
 	Shutdown       Shutdown
 	Dev            bool
 	Notes          []string // what the operator should know but need not change; one sentence each
+
+	settings []Setting
 }
 
 // Cluster is the cluster called name, or nil.
@@ -282,6 +284,8 @@ type Admin struct {
 	Listen    string   // "" = off
 	TokenFile string   // path that can be opened as it stands; "" = no token
 	Hosts     []string // further Host fields, in lower case, that are answered
+	Edit      bool     // the script may be saved through it
+	Pprof     bool     // it serves Go's profiles
 }
 
 // Log says what is logged and how.

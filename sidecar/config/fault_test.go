@@ -66,7 +66,6 @@ limits: { head: 64KB, head_timeout: 10, clusters: 1 }
 func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
 	later := map[string]string{
 		"clusters.one.tls.client_cert": "x", "clusters.one.tls.client_key": "x",
-		"admin.edit": "true", "admin.pprof": "true",
 	}
 	for path, text := range later {
 		file := "clusters: { one: { backends: [\"a:1\"] } }\n"

@@ -26,7 +26,7 @@ func root(c *Config) section {
 			doc: "`refuse` answers 400 for paths that two parsers could read differently: dot segments, doubled slashes, an encoded slash, dot or backslash."},
 		{name: "limits", value: limits(&c.Limits), doc: "What clients may use up."},
 		{name: "status", value: status(&c.Status), doc: "The listener for probes and Prometheus: GET /livez, /readyz and /metrics, no token, nothing else."},
-		{name: "admin", value: admin(&c.Admin), doc: "The listener of the admin API."},
+		{name: "admin", value: admin(&c.Admin), doc: "The listener of the admin API and of the dashboard."},
 		{name: "log", value: logging(&c.Log), doc: "What is logged and how."},
 		{name: "shutdown", value: shutdown(&c.Shutdown), doc: "How the sidecar stops; keep drain and grace together below the stop timeout of whoever stops it. It leaves as soon as it is idle."},
 		{name: "dev", value: yesNo(&c.Dev), def: "false",
@@ -263,8 +263,10 @@ func admin(a *Admin) section {
 		{name: "hosts", value: list[string]{into: &a.Hosts, kind: "list of hosts", item: func(s *string) value {
 			return text(s, "host", "a host name", "", checkHostField)
 		}}, doc: "Further Host fields that are answered, beside the listener's own address and localhost."},
-		{name: "edit", later: true},
-		{name: "pprof", later: true},
+		{name: "edit", value: yesNo(&a.Edit), def: "false",
+			doc: "Who has the token may save the script from the dashboard; what it holds becomes active as after any edit."},
+		{name: "pprof", value: yesNo(&a.Pprof), def: "false",
+			doc: "Go's profiles under /debug/pprof/, for who has the token."},
 	}}
 }
 

@@ -43,6 +43,7 @@ func LoadPlaces(src Source) (*Config, Places, error) {
 		return nil, Places{}, err
 	}
 	c.Notes = append(w.notes, rules.notes...)
+	c.settings = w.r.settings
 	return c, Places{w.r}, nil
 }
 

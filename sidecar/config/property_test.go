@@ -240,7 +240,7 @@ func block(v any, newline string) string {
 // withoutNotes leaves out what was not drawn.
 func withoutNotes(c *Config) *Config {
 	own := *c
-	own.Notes = nil
+	own.Notes, own.settings = nil, nil
 	return &own
 }
 

@@ -46,6 +46,7 @@ func valid(t *testing.T, c *Config, err error) *Config {
 	if err != nil {
 		t.Fatalf("refused:\n%v", err)
 	}
+	c.settings = nil // which tell of the same from outside: see TestSettings...
 	return c
 }
 

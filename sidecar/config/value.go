@@ -35,6 +35,8 @@ type reader struct {
 	written map[string]position // every key that was written anywhere, by path
 	files   files
 	home    *document // the file; nil without one
+
+	settings []Setting // every value that was taken, in the order of the table
 }
 
 // fault reports what is wrong with the key at path, at its position or that of the nearest section around it.
@@ -92,6 +94,7 @@ func (s scalar[T]) read(r *reader, path string, n *node) {
 		return
 	}
 	*s.into = parsed
+	r.settle(path, text, parsed)
 }
 
 // text is the scalar's text when it is of an accepted type.
