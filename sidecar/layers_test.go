@@ -44,9 +44,9 @@ func allowed() map[string][]string {
 		"outrider/scripts":           {},
 		"outrider/gossip":            {"github.com/hashicorp/memberlist"},
 
-		"outrider/integration/wire":               {},
-		"outrider/integration/doctor":             {},
-		"outrider/integration/scripts":            {},
+		"outrider/integration/wire":    {},
+		"outrider/integration/doctor":  {},
+		"outrider/integration/scripts": {},
 		"outrider/integration/spread": {"outrider/gossip", "outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/health",
 			"github.com/hashicorp/memberlist"}, // whole sidecars on a network of its own
 		"outrider/integration/bench":              {},
