@@ -25,6 +25,9 @@ type Options struct {
 	Imports []string
 	// Tests says that this is a file of tests: it defines no route.
 	Tests bool
+	// Text stands in the place of what the entry's file holds, which need not be
+	// there then: somebody edits it. Nil: the file counts.
+	Text []byte
 }
 
 // A Bundle is a script in one piece.
@@ -47,9 +50,11 @@ func Build(entry string, o Options) (Bundle, error) {
 	if err := b.allow(o.Imports); err != nil {
 		return b.bundle(), err
 	}
-	code, err := readFile(path)
-	if err != nil {
-		return b.bundle(), err
+	code := o.Text
+	if code == nil {
+		if code, err = readFile(path); err != nil {
+			return b.bundle(), err
+		}
 	}
 	text, err := scripting.CheckText(b.name, code)
 	if err != nil {

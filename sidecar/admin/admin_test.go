@@ -37,6 +37,11 @@ type far struct {
 	refuses  error // Drain and Undrain
 
 	decisions map[string]string // lines by id
+
+	script ScriptText
+	tried  DraftReport
+	saved  []Draft
+	save   error // of SaveScript
 }
 
 func (f *far) Ready() error   { return f.ready }
@@ -54,6 +59,19 @@ func (f *far) Peers() PeersStatus {
 }
 
 func (f *far) Health() HealthStatus { return HealthStatus{Self: "web-1", Peers: []string{"web-2"}} }
+
+func (*far) Settings() []Setting { return []Setting{{"clusters.one.retries", "2", ""}} }
+
+func (f *far) ScriptText() (ScriptText, error) { return f.script, nil }
+
+func (f *far) TryScript(Draft) (DraftReport, error) { return f.tried, nil }
+
+func (f *far) SaveScript(d Draft) error {
+	if f.save == nil {
+		f.saved = append(f.saved, d)
+	}
+	return f.save
+}
 
 func (f *far) Drain() error {
 	f.draining = true

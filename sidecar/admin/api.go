@@ -14,22 +14,32 @@ type Options struct {
 	Token    string   // what writes must bring; empty refuses all of them
 	Hosts    []string // names, or name:port, that may stand in a Host field beside localhost
 	Loopback bool     // the listener is bound to loopback: reading needs no token
+	Edit     bool     // the script may be saved
+	Pprof    bool     // Go's profiles are served
 
 	Log logrus.FieldLogger
 }
 
 // Handler is the admin API; the package's documentation says what it answers.
 func Handler(o Options) http.Handler {
-	a := &api{sidecar: o.Sidecar, hosts: newHosts(o.Hosts), tokens: newTokens(o.Token, o.Log), open: o.Loopback}
+	a := &api{sidecar: o.Sidecar, hosts: newHosts(o.Hosts), tokens: newTokens(o.Token, o.Log), open: o.Loopback, edit: o.Edit}
 	a.routes = routes{
 		{method: http.MethodGet, path: "/status", handle: a.status},
-		{method: http.MethodGet, path: "/peers", handle: a.peers},
+		{method: http.MethodGet, path: "/clusters", handle: a.clusters},
 		{method: http.MethodGet, path: "/health", handle: a.health},
+		{method: http.MethodGet, path: "/peers", handle: a.peers},
+		{method: http.MethodGet, path: "/config", handle: a.config},
+		{method: http.MethodGet, path: "/script", handle: a.script, private: true},
 		{method: http.MethodGet, path: "/decisions", handle: a.decisions, private: true},
 		{method: http.MethodPost, path: "/reload", handle: a.reload},
 		{method: http.MethodPost, path: "/rollback", handle: a.rollback},
 		{method: http.MethodPost, path: "/drain", handle: a.drain},
 		{method: http.MethodPost, path: "/undrain", handle: a.undrain},
+		{method: http.MethodPost, path: "/script/validate", handle: a.validateScript, takes: true},
+		{method: http.MethodPost, path: "/script", handle: a.saveScript, takes: true},
+	}
+	if o.Pprof {
+		a.routes = append(a.routes, profiles()...)
 	}
 	return a
 }
@@ -40,12 +50,13 @@ type api struct {
 	hosts   hosts
 	tokens  *tokens
 	open    bool // to readers without a token
+	edit    bool
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	harden(w)
 	found, refused := a.admit(r)
-	if refused == nil && isWrite(found) {
+	if refused == nil && isWrite(found) && !found.takes {
 		refused = readNothing(w, r)
 	}
 	if refused != nil {

@@ -9,18 +9,27 @@
 // /reload activates the configuration that is on disk now and answers
 // {"config": ...}, the [ConfigStatus] in force, and POST /rollback makes the
 // version of the script before the active one active again and answers
-// {"script": ...}, its [ScriptStatus]. GET /peers answers a [PeersStatus] and GET
-// /health a [HealthStatus]; POST /drain asks the peers to send no new requests to what
-// the sidecar stands before, POST /undrain takes it back, and both answer a
-// [DrainStatus]. GET /decisions answers the recorded decisions
-// of the script, a JSON object on each line; ?id= asks for the one on a request.
-// They tell what clients sent, so who asks for them needs the token even where
-// other reading needs none. What is not done is answered
-// {"error": "..."} with a sentence that says what to do:
+// {"script": ...}, its [ScriptStatus]. GET /clusters is that part of the status; GET
+// /peers answers a [PeersStatus], GET /health a [HealthStatus], and GET /config the
+// [ConfigText], without what may be a secret; POST /drain asks the peers to send no
+// new requests to what the sidecar stands before, POST /undrain takes it back, and
+// both answer a [DrainStatus].
+//
+// GET /decisions answers the recorded decisions of the script, a JSON object on each
+// line; ?id= asks for the one on a request. GET /script answers the [ScriptText].
+// They tell what clients sent and how the script decides, so who asks for them needs
+// the token even where other reading needs none. POST /script/validate takes a
+// [Draft] and answers a [DraftReport]: what would be wrong with it, and which of the
+// recorded requests it would send elsewhere. With [Options].Edit, POST /script saves
+// one that is fine, and makes it active. With [Options].Pprof, Go's profiles are under
+// /debug/pprof/, for who has the token.
+//
+// What is not done is answered {"error": "..."} with a sentence that says what to do:
 //
 //	400  the body is not what the path takes
 //	401  the token is missing or wrong
-//	403  the Origin field names another origin than the Host field
+//	403  the Origin field names another origin than the Host field; or the
+//	     configuration does not allow it
 //	404  no such path; "paths" lists those there are
 //	405  the path has other methods; Allow lists them
 //	413  the body is larger than 1 MiB

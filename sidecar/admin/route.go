@@ -14,6 +14,7 @@ type route struct {
 	handle http.HandlerFunc
 
 	private bool // tells what clients sent: who asks needs the token, be it from loopback
+	takes   bool // reads its body itself; another write takes none
 }
 
 func (r route) methods() []string {

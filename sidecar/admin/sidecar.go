@@ -19,6 +19,23 @@ type Sidecar interface {
 	Peers() PeersStatus
 	Health() HealthStatus
 
+	// Settings are the configuration in force, without secrets. It does not block.
+	Settings() []Setting
+
+	// ScriptText is the routing script and what its file holds. Its error, which is
+	// shown to the caller, says why that can not be read. Without a script the text
+	// is empty.
+	ScriptText() (ScriptText, error)
+
+	// TryScript tells what would become of a draft; nothing changes. Its error,
+	// which is shown to the caller, says why there is nothing to try it for.
+	TryScript(Draft) (DraftReport, error)
+
+	// SaveScript puts a draft that would become active into the script's file, and
+	// makes it active. On an error the active version stays; its text is shown to
+	// the caller.
+	SaveScript(Draft) error
+
 	// Drain asks the peers to send no new requests to what the sidecar stands before,
 	// and Undrain takes it back. Their errors are shown to the caller.
 	Drain() error

@@ -143,14 +143,9 @@ func (r *scriptRouter) status() *admin.ScriptStatus {
 }
 
 func shadowStatus(s *rollout.ShadowStatus) *admin.ShadowStatus {
-	status := &admin.ShadowStatus{File: s.File, Version: s.Version, Asked: s.Moves.Compared, Failed: s.Failed, Moves: []admin.MoveStatus{}}
+	status := &admin.ShadowStatus{File: s.File, Version: s.Version, Asked: s.Moves.Compared, Failed: s.Failed, Moves: movesOf(&s.Moves)}
 	if s.Fault != nil {
 		status.Fault = s.Fault.Error()
-	}
-	for _, move := range s.Moves.Most() {
-		status.Moves = append(status.Moves, admin.MoveStatus{
-			From: move.From, To: move.To, Requests: s.Moves.By[move], Samples: s.Moves.Samples[move],
-		})
 	}
 	return status
 }

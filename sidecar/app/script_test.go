@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"outrider/sidecar/admin"
 )
 
 // scripted runs a sidecar with a script, on the clusters one and two with a
@@ -273,5 +276,34 @@ func TestARequestThatWaitsInTheScriptDoesNotHoldOthersUp(t *testing.T) {
 	head := make([]byte, 12)
 	if _, err := io.ReadFull(looping, head); err != nil || string(head) != "HTTP/1.1 500" {
 		t.Errorf("the endless call ends with %q, %v", head, err)
+	}
+}
+
+func TestADraftIsSavedByWayOfTheAdminListener(t *testing.T) {
+	s, file := scripted(t, "function route() { return 'one'; }", "")
+	if a := s.get("/"); a.body != "one-a" {
+		t.Fatalf("%+v", a)
+	}
+	before, err := s.ScriptText()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.TryScript(admin.Draft{Text: "function route() {\n  return 'tow';\n}"}); err != nil || !r.OK || len(r.Warnings) != 1 || r.Warnings[0].Line != 2 {
+		t.Errorf("a name that does not exist: %+v %v", r, err)
+	}
+	if r, err := s.TryScript(admin.Draft{Text: "function route() { return 'two'; }"}); err != nil || !r.OK || r.Moved != 1 || r.Moves[0].To != "two" {
+		t.Errorf("a draft that moves the request: %+v %v", r, err)
+	}
+	if err := s.SaveScript(admin.Draft{Text: "function route( {", Base: before.Base}); err == nil {
+		t.Error("a broken draft is saved")
+	}
+	if err := s.SaveScript(admin.Draft{Text: "function route() { return 'two'; }", Base: before.Base}); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.get("/"); a.body != "two-a" {
+		t.Errorf("after saving: %+v", a)
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != "function route() { return 'two'; }" {
+		t.Errorf("the file holds %q %v", text, err)
 	}
 }

@@ -33,6 +33,7 @@ func (a *App) newDoors(c *config.Config) []*door {
 	if c.Admin.Listen != "" {
 		doors = append(doors, &door{key: "admin", address: c.Admin.Listen, handler: admin.Handler(admin.Options{
 			Sidecar: a, Token: a.options.Token, Hosts: c.Admin.Hosts, Loopback: isLoopback(c.Admin.Listen), Log: a.log,
+			Edit: c.Admin.Edit, Pprof: c.Admin.Pprof,
 		})})
 	}
 	return doors

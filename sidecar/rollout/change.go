@@ -103,9 +103,13 @@ func (c *Candidate) compare() error {
 	}
 	c.moves = v.compare(c.next, active)
 	if c.moves.Share() > c.settings.MaxMoved {
-		return fmt.Errorf("%s: %s; script.max_moved is %g%%", c.next.name(), c.moves.String(), 100*c.settings.MaxMoved)
+		return tooManyMoves(c.next.name(), &c.moves, c.settings.MaxMoved)
 	}
 	return nil
+}
+
+func tooManyMoves(name string, moves *record.Moves, most float64) error {
+	return fmt.Errorf("%s: %s; script.max_moved is %g%%", name, moves.String(), 100*most)
 }
 
 // same reports whether a version would run just so with other settings. The shadow

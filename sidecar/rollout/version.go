@@ -130,8 +130,12 @@ func (v *Versions) read(s Settings) (from snapshot, err error) {
 
 // read is what the files hold now, and which files those are; these are told even
 // where they hold nothing of use.
-func read(s Settings) (from snapshot, files []string, err error) {
-	b, err := bundle.Build(s.File, bundle.Options{Imports: s.Imports})
+func read(s Settings) (from snapshot, files []string, err error) { return readWith(s, nil) }
+
+// readWith is read, with a text in the place of what the script's own file holds;
+// nil: with that.
+func readWith(s Settings, text []byte) (from snapshot, files []string, err error) {
+	b, err := bundle.Build(s.File, bundle.Options{Imports: s.Imports, Text: text})
 	files = append(b.Files, s.files()...)
 	if err != nil {
 		if _, ofScript := errors.AsType[*scripting.LoadError](err); !ofScript {
