@@ -4,10 +4,10 @@
 
 GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 PACKAGES      = ./...
-OUTSIDE       = -e /integration/wire -e /integration/scripts -e /integration/doctor
+OUTSIDE       = -e /integration/wire -e /integration/scripts -e /integration/doctor -e /integration/prometheus
 FUZZTIME     ?= 60s
 
-.PHONY: build demo test test-unit race alloc scripts kubernetes attach doctor compose wire fuzz lint bench spread fmt
+.PHONY: build demo test test-unit race alloc scripts kubernetes attach doctor prometheus compose wire fuzz lint bench spread fmt
 
 build: ## the command, as ./outrider
 	CGO_ENABLED=0 go build -trimpath -o outrider ./sidecar
@@ -16,8 +16,8 @@ demo: ## everything in one process, to play with
 	go run ./sidecar demo
 
 test: ## all tests, with the race detector
-	@integration/needs.sh cc docker docker-compose ip slowhttptest node tsc
-	$(MAKE) race alloc scripts kubernetes attach doctor compose wire
+	@integration/needs.sh cc docker docker-compose ip node promtool slowhttptest tsc
+	$(MAKE) race alloc scripts kubernetes attach doctor prometheus compose wire
 
 test-unit: ## all tests that need nothing but Go, without the race detector: faster
 	CGO_ENABLED=0 go test $$(go list $(PACKAGES) | grep -v $(OUTSIDE))
@@ -36,6 +36,10 @@ attach: ## what init --compose writes, against compose itself; a module of its o
 
 doctor: ## the program in network namespaces and behind mounts of its own; as root
 	CGO_ENABLED=0 go test -count=1 ./integration/doctor
+
+prometheus: ## alert rules and metrics, by Prometheus' own tool
+	@integration/needs.sh promtool
+	CGO_ENABLED=0 go test -count=1 ./integration/prometheus
 
 compose: ## docker-compose.yml, with real containers that are broken on purpose
 	@integration/needs.sh docker compose

@@ -11,6 +11,7 @@ package_of() {
 	docker) echo docker.io ;;
 	ip) echo iproute2 ;;
 	node) echo nodejs ;;
+	promtool) echo prometheus ;;
 	tsc) echo node-typescript ;;
 	*) echo "$1" ;;
 	esac

@@ -52,6 +52,7 @@ func allowed() map[string][]string {
 		"outrider/integration/bench":              {},
 		"outrider/integration/app":                {},
 		"outrider/integration/compose":            {},
+		"outrider/integration/prometheus":         {},
 		"outrider/integration/bench/reverseproxy": {},
 	}
 }

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"time"
+
 	"github.com/sirupsen/logrus"
 
 	"outrider/sidecar/config"
@@ -47,6 +49,22 @@ func (to accounts) done() func(*proxy.Summary) {
 // steps tells whether somebody wants to know how long each step took.
 func (to accounts) steps() bool { return to.access != nil }
 
+// begin is when a decision of the script begins, where somebody wants to know how
+// long it takes.
+func (to accounts) begin() (at time.Time) {
+	if to.metrics != nil {
+		at = time.Now()
+	}
+	return at
+}
+
+// routed counts a decision of the script.
+func (to accounts) routed(began time.Time) {
+	if to.metrics != nil {
+		to.metrics.CountRouting(time.Since(began))
+	}
+}
+
 func (to accounts) account(s *proxy.Summary) {
 	e := telemetry.Exchange{
 		Status: s.Status, Total: s.Duration, Received: s.Received, Sent: s.Sent, End: s.End(), Rule: s.Rule,
@@ -91,7 +109,7 @@ func (a *App) state() telemetry.State {
 		Version: a.options.Version,
 		Clients: a.proxy.Clients(), Active: a.proxy.Active(),
 		Accepted: counts.Accepted, Refused: counts.Refused, Evicted: counts.Evicted, Panics: counts.Panics,
-		Retries: make(map[string]uint64), Decisions: a.decisions.all(),
+		Retries: make(map[string]uint64), Decisions: a.decisions.all(now.route.script != nil),
 		ReloadOK: now.whyNot() == nil, Backends: a.backendStates(),
 		Exhausted: make(map[string]uint64),
 	}
@@ -102,7 +120,8 @@ func (a *App) state() telemetry.State {
 		s.Retries[r.Reason] = r.Count
 	}
 	if script := now.route.script; script != nil {
-		s.Script = script.versions.Status().Version
+		now := script.versions.Status()
+		s.Script, s.LoadOK, s.Rollbacks = now.Version, now.Fault == nil, now.Rollbacks
 		s.Shadow = shadowCounts(script.versions.ShadowCounts())
 	}
 	if a.peers != nil {

@@ -26,11 +26,12 @@ type scriptRouter struct {
 // decisions counts them by outcome.
 type decisions [scripting.Busy + 1]atomic.Uint64
 
-// all are the outcomes that there were.
-func (d *decisions) all() map[string]uint64 {
+// all are the outcomes; those that never were are told as well while there is a
+// script, so that the first one shows as an increase.
+func (d *decisions) all(script bool) map[string]uint64 {
 	all := make(map[string]uint64)
 	for i := range d {
-		if n := d[i].Load(); n > 0 {
+		if n := d[i].Load(); n > 0 || script {
 			all[scripting.Outcome(i).String()] = n
 		}
 	}
@@ -72,10 +73,12 @@ func (r *scriptRouter) close() {
 
 // Route implements proxy.Router.
 func (r *scriptRouter) Route(request *proxy.Request) proxy.Decision {
+	began := r.app.accounts.begin()
 	d := r.versions.Route(request)
 	if !request.InTime() {
 		return proxy.Decision{} // Overdue has decided, and was counted
 	}
+	r.app.accounts.routed(began)
 	return r.decision(d)
 }
 
@@ -83,7 +86,12 @@ func (r *scriptRouter) Route(request *proxy.Request) proxy.Decision {
 func (r *scriptRouter) Limit() time.Duration { return r.versions.Limit() }
 
 // Overdue implements proxy.Router.
-func (r *scriptRouter) Overdue() proxy.Decision { return r.decision(r.versions.Overdue()) }
+func (r *scriptRouter) Overdue() proxy.Decision {
+	if m := r.app.accounts.metrics; m != nil {
+		m.CountRouting(r.versions.Limit())
+	}
+	return r.decision(r.versions.Overdue())
+}
 
 func (r *scriptRouter) decision(d rollout.Decision) proxy.Decision {
 	r.versions.Count(&d)

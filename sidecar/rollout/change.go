@@ -264,6 +264,7 @@ func (v *Versions) Rollback() error {
 func (v *Versions) takeBack(why error) {
 	bad, good := v.active.Load(), v.previous
 	good.trial.Store(nil)
+	v.taken.Add(1)
 	v.active.Store(good)
 	v.previous = nil
 	v.refused = &refusal{Hash: bad.hash, Why: why.Error()}

@@ -58,6 +58,7 @@ type Versions struct {
 	tasks   sync.WaitGroup // versions that are being closed
 	records *record.Ring   // nil: no decision is kept
 	shadow  *shadow
+	taken   atomic.Uint64 // versions that were taken back
 
 	changing sync.Mutex // one change at a time; guards what is below
 	settings Settings
@@ -253,7 +254,8 @@ type Status struct {
 	Since       time.Time
 	Previous    string // what a rollback would bring back; "" = nothing
 	OnProbation bool
-	Fault       error // why the files are not what is active
+	Rollbacks   uint64 // versions that were taken back since the start
+	Fault       error  // why the files are not what is active
 	Outcomes    map[string]uint64
 	Shadow      ShadowStatus
 }
@@ -266,6 +268,6 @@ func (v *Versions) Status() Status {
 	active, told := v.active.Load(), v.told.Load()
 	return Status{
 		File: active.settings.File, Version: active.hash, Since: active.since, Previous: told.previous,
-		OnProbation: active.trial.Load() != nil, Fault: told.fault, Outcomes: active.outcomes(), Shadow: v.shadow.status(),
+		OnProbation: active.trial.Load() != nil, Rollbacks: v.taken.Load(), Fault: told.fault, Outcomes: active.outcomes(), Shadow: v.shadow.status(),
 	}
 }

@@ -23,6 +23,8 @@ type State struct {
 	Decisions map[string]uint64 // of scripts, by outcome
 	Shadow    map[string]uint64 // requests on which a shadow was asked, by what came of it; nil: none was
 	Script    string            // version of the script in force; empty: the built-in rule
+	LoadOK    bool              // the last version that the script's files held became active; means nothing without a script
+	Rollbacks uint64            // versions of the script that were taken back
 	ReloadOK  bool              // the last reload became active
 
 	Backends []Backend
@@ -88,6 +90,9 @@ var (
 	shadowed     = describe("shadow_decisions_total", "Requests on which a shadow script was asked, by what came of it; dropped: it was busy.", "result")
 	rules        = describe("rule_requests_total", "Requests by the rule of the script that decided on them; beyond 64 rules: other.", "rule")
 	scriptInfo   = describe("script_info", "The routing script in force.", "version")
+	routing      = describe("script_duration_seconds", "Time that the script took for a decision, with the wait for a runtime.")
+	loadOK       = describe("script_last_load_successful", "Whether the last version that the script's files held became active and is (1), or was refused or taken back (0).")
+	rollbacks    = describe("script_rollbacks_total", "Versions of the script that were taken back, by themselves or by hand.")
 	reloadOK     = describe("config_last_reload_successful", "Whether the last reload became active (1) or was refused (0).")
 	buildInfo    = describe("build_info", "What this is.", "version", "goversion")
 	accessLines  = describe("access_log_lines_total", "Lines of the access log that were written.")
@@ -98,7 +103,8 @@ var (
 func (*Metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		requests, durations, received, sent, interrupted, active, clients, accepted, refused, evicted, panics, tries, failures, retried,
-		inFlight, retries, exhausted, healthy, backends, decisions, shadowed, rules, scriptInfo, reloadOK, buildInfo, accessLines, accessMissed,
+		inFlight, retries, exhausted, healthy, backends, decisions, shadowed, rules, scriptInfo,
+		routing, loadOK, rollbacks, reloadOK, buildInfo, accessLines, accessMissed,
 		members, scripts, rejected, onlyTCP, downHeard,
 	} {
 		to <- d
@@ -120,6 +126,9 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 	}
 	s := m.state()
 	c.process(&s)
+	if s.Script != "" {
+		c.to <- m.routing.metric(m.scale, routing)
+	}
 	c.backends(names, s.Backends)
 	c.control(&s)
 	if s.Access != nil {
@@ -209,6 +218,8 @@ func (c collection) control(s *State) {
 	}
 	if s.Script != "" {
 		c.gauge(scriptInfo, 1, s.Script)
+		c.yes(loadOK, s.LoadOK)
+		c.count(rollbacks, s.Rollbacks)
 	}
 	c.yes(reloadOK, s.ReloadOK)
 }

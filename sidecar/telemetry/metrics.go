@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -22,6 +23,7 @@ type Metrics struct {
 	interrupted sync.Map // what Exchange.End says -> *atomic.Uint64
 	rules       sync.Map // what Exchange.Rule says -> *atomic.Uint64
 	ruleCount   atomic.Int64
+	routing     histogram // of the script
 
 	changing sync.Mutex // one change of clusters at a time
 }
@@ -63,6 +65,7 @@ func codeLabel(index int) string {
 func NewMetrics(state func() State) *Metrics {
 	m := &Metrics{scale: newScale(), state: state}
 	m.elsewhere.durations.counts = m.newCounts()
+	m.routing.counts = m.newCounts()
 	m.clusters.Store(new(map[string]*series))
 	return m
 }
@@ -103,6 +106,9 @@ func (m *Metrics) Count(e *Exchange) {
 		m.rule(e.Rule)
 	}
 }
+
+// CountRouting counts a decision of the script that took so long.
+func (m *Metrics) CountRouting(took time.Duration) { m.routing.observe(m.scale, took) }
 
 const (
 	maxRules  = 64 // that are told apart: a script may make up any number

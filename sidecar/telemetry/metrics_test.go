@@ -19,7 +19,7 @@ import (
 
 func someState() State {
 	return State{
-		Version: "1.2.3", Clients: 4, Active: 2, Accepted: 10, Refused: 1, Evicted: 2, Panics: 0, Script: "ab12", ReloadOK: true,
+		Version: "1.2.3", Clients: 4, Active: 2, Accepted: 10, Refused: 1, Evicted: 2, Panics: 0, Script: "ab12", LoadOK: true, Rollbacks: 6, ReloadOK: true,
 		Retries: map[string]uint64{"connect": 3}, Decisions: map[string]uint64{"ok": 7}, Access: new(AccessCounts), Exhausted: map[string]uint64{"one": 3, "two": 0},
 		Peers: &Peers{Serving: 2, Draining: 1, Scripts: 2, Rejected: map[string]uint64{"forged": 3}, OnlyTCP: 4, Claims: 5},
 		Backends: []Backend{
@@ -294,4 +294,35 @@ func TestRulesAreCountedUpToABound(t *testing.T) {
 	if len(all) != maxRules+1 || all["rule 0"] != 2 || all["rule 63"] != 2 || all[otherRule] != 2*(100-maxRules) {
 		t.Errorf("%v", all)
 	}
+}
+
+func TestTheScriptIsTimedAndItsFaultsAreTold(t *testing.T) {
+	m := newTestMetrics()
+	m.CountRouting(300 * time.Microsecond)
+	m.CountRouting(100 * time.Millisecond)
+	expectMetrics(t, m, `
+		# HELP outrider_script_last_load_successful Whether the last version that the script's files held became active and is (1), or was refused or taken back (0).
+		# TYPE outrider_script_last_load_successful gauge
+		outrider_script_last_load_successful 1
+		# HELP outrider_script_rollbacks_total Versions of the script that were taken back, by themselves or by hand.
+		# TYPE outrider_script_rollbacks_total counter
+		outrider_script_rollbacks_total 6
+		`, "outrider_script_last_load_successful", "outrider_script_rollbacks_total")
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(m)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != "outrider_script_duration_seconds" {
+			continue
+		}
+		h := family.Metric[0].Histogram
+		if h.GetSampleCount() != 2 || h.GetSampleSum() < 0.1 || h.GetSampleSum() > 0.101 || h.GetSchema() != nativeSchema || len(h.GetBucket()) == 0 {
+			t.Errorf("the histogram is %v", h)
+		}
+		return
+	}
+	t.Error("the script is not timed")
 }

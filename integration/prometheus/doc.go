@@ -1,0 +1,3 @@
+// Package prometheus holds alert rules for sidecars, and tests of them and of the
+// metrics with Prometheus' own tool.
+package prometheus
