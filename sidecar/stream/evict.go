@@ -45,6 +45,16 @@ func (l *Loop) longestIdle(atLeast time.Duration) *Conn {
 	return longest
 }
 
+// EndIdle closes the client connections that wait for their client's next request,
+// or for the rest of one, and whose handler is one of those. Their Gone is called.
+func (l *Loop) EndIdle(which func(Handler) bool) {
+	l.each(func(c *Conn) {
+		if c.turn.Load() == turnClient && which(c.handler) {
+			c.transport.evict()
+		}
+	})
+}
+
 // beginIdle notes since when the client is waited for. A request of which only a
 // part has come is no reason to begin anew.
 func (c *Conn) beginIdle() {

@@ -310,8 +310,22 @@ func (l *pollListener) Accept() (*Conn, error) {
 	return l.poller.adopt(fd, from)
 }
 
-// Close implements Listener.
-func (l *pollListener) Close() error { return errors.Join(l.file.Close(), l.net.Close()) }
+// Close implements Listener. The system resets connections that have come and were
+// not accepted: Accept gets a moment for those.
+func (l *pollListener) Close() error {
+	for end := time.Now().Add(lastAccepts); l.waits() && time.Now().Before(end); {
+		runtime.Gosched()
+	}
+	return errors.Join(l.file.Close(), l.net.Close())
+}
+
+const lastAccepts = 10 * time.Millisecond
+
+// waits tells whether a connection has come that was not accepted yet.
+func (l *pollListener) waits() (some bool) {
+	_ = l.raw.Control(func(fd uintptr) { some = hasCome(int(fd)) })
+	return some
+}
 
 // dial connects to addr within limit.
 func (p *poller) dial(addr netip.AddrPort, limit time.Duration, other *Conn) (*Conn, error) {

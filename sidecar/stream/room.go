@@ -22,8 +22,8 @@ const latePerTick = 64
 // one ends. What runs is never stopped. The zero value has no bounds.
 type room struct {
 	loop     *Loop
-	bytes    int64 // 0: no bounds
-	patience int64 // milliseconds
+	bytes    atomic.Int64 // 0: no bounds
+	patience atomic.Int64 // milliseconds
 
 	turns, waits atomic.Int64
 
@@ -38,9 +38,10 @@ type waiting struct {
 }
 
 // Bound lets clients' turns take about so many bytes of memory together. One that
-// has waited for longer than patience begins as Late. Call it before Run.
+// has waited for longer than patience begins as Late. It may be called at any time.
 func (l *Loop) Bound(bytes int64, patience time.Duration) {
-	l.room.bytes, l.room.patience = bytes, millis(patience)
+	l.room.bytes.Store(bytes)
+	l.room.patience.Store(millis(patience))
 }
 
 // Waiting is the number of turns that wait for room.
@@ -48,7 +49,7 @@ func (l *Loop) Waiting() int { return int(l.room.waits.Load()) }
 
 // enter begins a turn, or lets it wait.
 func (r *room) enter(c *Conn) {
-	if r.bytes == 0 || r.waits.Load() == 0 && r.has() {
+	if r.bytes.Load() == 0 || r.waits.Load() == 0 && r.has() {
 		r.begin(c)
 		return
 	}
@@ -65,14 +66,18 @@ func (r *room) begin(c *Conn) {
 }
 
 func (r *room) has() bool {
-	return r.turns.Load() < leastTurns || r.taken() < r.bytes || r.loop.ended.Load()
+	bytes := r.bytes.Load()
+	return bytes == 0 || r.turns.Load() < leastTurns || r.taken() < bytes || r.loop.ended.Load()
 }
 
 // taken is the memory that the turns under way take, in bytes.
 func (r *room) taken() int64 { return r.turns.Load()*turnCost + r.loop.buffers.Lent() }
 
 // fits tells whether a turn may borrow so many bytes that it can do without.
-func (r *room) fits(bytes int64) bool { return r.bytes == 0 || r.taken()+bytes <= r.bytes }
+func (r *room) fits(bytes int64) bool {
+	bound := r.bytes.Load()
+	return bound == 0 || r.taken()+bytes <= bound
+}
 
 // leave ends a turn.
 func (r *room) leave() {
@@ -111,7 +116,7 @@ func (r *room) sweep(now int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for range latePerTick {
-		if len(r.queue) == 0 || now-r.queue[0].since < r.patience {
+		if len(r.queue) == 0 || now-r.queue[0].since < r.patience.Load() {
 			return
 		}
 		c := r.next()
