@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,17 +31,31 @@ type AccessOptions struct {
 // AccessLog writes a line for each exchange. It never holds an exchange up: when
 // its file takes no more, lines are dropped and counted.
 type AccessLog struct {
-	options AccessOptions
+	options atomic.Pointer[AccessOptions]
 	ring    *ring
-	sample  uint64 // of 1<<32
-	out     io.Writer
-	file    *os.File // that is out, when the log opened it
+
+	mu  sync.Mutex // guards out
+	out *output    // that the lines from now on go to
 
 	asleep atomic.Bool   // Run waits for a line
 	wake   chan struct{} // tells it of one
 	hurry  chan struct{} // tells it that the ring fills up
 
 	counts AccessCounts
+}
+
+// output is where lines go.
+type output struct {
+	to    io.Writer
+	file  *os.File // that is to, when the log has opened it
+	taken bool     // the writer closes it; guarded by the log's mu
+	torn  bool     // its last line has no end; the writer's own
+}
+
+func (o *output) close() {
+	if o != nil && o.file != nil {
+		_ = o.file.Close()
+	}
 }
 
 // AccessCounts are what became of the lines.
@@ -57,31 +72,84 @@ const (
 
 // NewAccessLog makes an AccessLog. Nothing is written before Open and Run.
 func NewAccessLog(o AccessOptions) *AccessLog {
-	return &AccessLog{
-		options: o, ring: newRing(ringLines), sample: uint64(o.Sample * (1 << 32)),
-		wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
-	}
+	l := &AccessLog{ring: newRing(ringLines), wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
+	l.options.Store(&o)
+	return l
 }
 
 // Open opens the file.
 func (l *AccessLog) Open() error {
-	if l.options.File == "-" {
-		l.out = l.options.Stdout
-		return nil
+	out, err := openOutput(l.options.Load())
+	if err == nil {
+		l.lead(out)
 	}
-	f, err := os.OpenFile(l.options.File, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
-	if err != nil {
-		return fmt.Errorf("log.access.file can not be appended to: %w; choose another file, or \"-\" for standard output", err)
-	}
-	l.out, l.file = f, f
-	return nil
+	return err
 }
 
-// Close closes the file, if Open has opened one and nothing runs any more.
-func (l *AccessLog) Close() {
-	if l.file != nil {
-		_ = l.file.Close()
+func openOutput(o *AccessOptions) (*output, error) {
+	if o.File == "-" {
+		return &output{to: o.Stdout}, nil
 	}
+	f, err := os.OpenFile(o.File, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("log.access.file can not be appended to: %w; choose another file, or \"-\" for standard output", err)
+	}
+	return &output{to: f, file: f}, nil
+}
+
+// lead has the lines go to another output from now on. The one before is closed
+// when nothing is being written to it any more.
+func (l *AccessLog) lead(to *output) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.out != nil && !l.out.taken {
+		l.out.close()
+	}
+	l.out = to
+	l.rouse()
+}
+
+// rouse wakes Run up, if it sleeps.
+func (l *AccessLog) rouse() {
+	if l.asleep.Load() && l.asleep.CompareAndSwap(true, false) {
+		l.wake <- struct{}{} // there is room: only this one may send
+	}
+}
+
+// Prepare opens the file of other options, where it is another one. They are in
+// force from apply on, and undo drops them; one of the two is to be called. Log and
+// Stdout stay as they are.
+func (l *AccessLog) Prepare(o AccessOptions) (apply, undo func(), err error) {
+	now := l.options.Load()
+	o.Log, o.Stdout = now.Log, now.Stdout
+	if o.File == now.File {
+		return func() { l.options.Store(&o) }, func() {}, nil
+	}
+	out, err := openOutput(&o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func() {
+		l.options.Store(&o)
+		l.lead(out)
+	}, out.close, nil
+}
+
+// Reopen opens the file anew: whoever rotates logs has moved it away. On an error
+// the lines go where they went.
+func (l *AccessLog) Reopen() error {
+	out, err := openOutput(l.options.Load())
+	if err == nil {
+		l.lead(out)
+	}
+	return err
+}
+
+// Close closes the file. Nothing runs any more.
+func (l *AccessLog) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.out.close()
 }
 
 // Counts are what became of the lines so far.
@@ -93,7 +161,8 @@ func (l *AccessLog) Wants(e *Exchange) bool {
 	if e.failed() {
 		return true
 	}
-	return l.options.All && (l.sample >= 1<<32 || uint64(rand.Uint32()) < l.sample)
+	o := l.options.Load()
+	return o.All && (o.Sample >= 1 || float64(rand.Uint32()) < o.Sample*(1<<32))
 }
 
 // Write logs an exchange that has just ended. It does not block.
@@ -103,15 +172,13 @@ func (l *AccessLog) Write(e *Exchange) {
 		l.counts.Dropped.Add(1)
 		return
 	}
-	if l.options.Text {
+	if l.options.Load().Text {
 		slot.line = appendText(slot.room(), e, time.Now())
 	} else {
 		slot.line = appendJSON(slot.room(), e, time.Now())
 	}
 	l.ring.publish(slot, at)
-	if l.asleep.Load() && l.asleep.CompareAndSwap(true, false) {
-		l.wake <- struct{}{} // there is room: only this one may send
-	}
+	l.rouse()
 	if at%hurryAfter == hurryAfter-1 {
 		select {
 		case l.hurry <- struct{}{}:

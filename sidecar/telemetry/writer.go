@@ -46,43 +46,60 @@ func newWriter(l *AccessLog) *writer {
 // write, with the process.
 func (w *writer) run() {
 	defer close(w.back)
-	torn := false
+	var out *output
 	for batch := range w.give {
-		var err error
-		torn, err = w.write(batch, torn)
-		w.back <- written{batch, err}
+		out = w.log.take(out)
+		w.back <- written{batch, w.write(batch, out)}
 	}
+	w.log.take(out)
 }
 
-// write writes a batch of lines. Torn is a file whose last line has no end: it is
-// ended first.
-func (w *writer) write(batch []byte, torn bool) (stillTorn bool, err error) {
-	if torn {
-		_, err = io.WriteString(w.log.out, "\n")
+// take is the output for what is written next. It closes the one before where that
+// is another one.
+func (l *AccessLog) take(before *output) *output {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.out != before {
+		before.close()
+		l.out.taken = true
+	}
+	return l.out
+}
+
+// write writes a batch of lines. A last line that has no end is ended first.
+func (w *writer) write(batch []byte, out *output) (err error) {
+	if len(batch) == 0 {
+		return nil
+	}
+	if out.torn {
+		_, err = io.WriteString(out.to, "\n")
 	}
 	n := 0
 	if err == nil {
-		n, err = w.log.out.Write(batch)
-		torn = n > 0 && batch[n-1] != '\n'
+		n, err = out.to.Write(batch)
+		out.torn = n > 0 && batch[n-1] != '\n'
 	}
 	w.log.counts.Written.Add(lines(batch[:n]))
 	w.log.counts.Failed.Add(lines(batch[n:]))
-	return torn, err
+	return err
 }
 
 func lines(batch []byte) uint64 { return uint64(bytes.Count(batch, []byte{'\n'})) }
 
-// flush writes all that is there. It reports false when it has given up on a
-// write that does not return, which it does only when ctx is done.
+// flush writes all that is there, and has the output changed, if need be, where that
+// is nothing. It reports false when it has given up on a write that does not return,
+// which it does only when ctx is done.
 func (w *writer) flush(ctx context.Context) bool {
-	for !w.log.ring.empty() {
+	for {
 		w.give <- w.log.ring.drain(w.spare[:0], batchBytes)
 		if !w.await(ctx) {
 			w.stuck = true
 			return false
 		}
+		if w.log.ring.empty() {
+			return true
+		}
 	}
-	return true
 }
 
 func (w *writer) await(ctx context.Context) bool {
@@ -113,8 +130,9 @@ func (w *writer) warn() {
 	if !lost || !w.warned.IsZero() && time.Since(w.warned) < warnEvery {
 		return
 	}
-	entry := w.log.options.Log.WithFields(logrus.Fields{
-		"file": w.log.options.File, "too_fast": dropped - w.dropped, "failed": failed - w.failed,
+	options := w.log.options.Load()
+	entry := options.Log.WithFields(logrus.Fields{
+		"file": options.File, "too_fast": dropped - w.dropped, "failed": failed - w.failed,
 	})
 	if failed != w.failed {
 		entry = entry.WithError(w.err)
