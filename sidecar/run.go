@@ -21,7 +21,8 @@ func runVerb() *cobra.Command {
 		Short: "Run the sidecar",
 		Long: `Run the sidecar until SIGTERM or Ctrl-C. It then stops accepting, lets the
 requests under way come to their end (shutdown.grace), and exits with 0.
-SIGHUP reads configuration and script again.`,
+SIGHUP reads configuration and script again; SIGUSR1 opens the file of the
+access log anew, for who rotates it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), &from) },
 	}
@@ -36,12 +37,8 @@ func run(ctx context.Context, from *source) error {
 	}
 	log := newLogger(c.Log)
 	memory := keepBelowLimit(log)
-	token, publish, err := newAdminToken(c.Admin)
-	if err != nil {
-		return err
-	}
 	a, err := app.New(c, app.Options{
-		Log: log, Version: version(), Load: from.load, Token: token, OnOpen: publish, OnDone: app.LogRequests(log),
+		Log: log, SetLog: func(c config.Log) { setLog(log, c) }, Requests: log, Version: version(), Load: from.load, Token: new(adminToken).of,
 		Memory: memory, Stdout: os.Stdout, StdoutIsTerminal: isTerminal(os.Stdout),
 	})
 	if err != nil {
@@ -51,19 +48,25 @@ func run(ctx context.Context, from *source) error {
 	defer tasks.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	tasks.Go(func() { reloadOnHangup(ctx, a) })
+	tasks.Go(func() { obeySignals(ctx, a) })
 	tasks.Go(func() { new(scavenger).run(ctx) })
 	return a.Run(ctx)
 }
 
-func reloadOnHangup(ctx context.Context, a *app.App) {
-	hangup := make(chan os.Signal, 1)
+// obeySignals does what SIGHUP asks for, and where there is one SIGUSR1. What they
+// did not do they have logged.
+func obeySignals(ctx context.Context, a *app.App) {
+	hangup, rotated := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
+	notifyRotated(rotated)
 	defer signal.Stop(hangup)
+	defer signal.Stop(rotated)
 	for {
 		select {
 		case <-hangup:
-			_ = a.Reload(ctx) // it has logged what there is to say
+			_ = a.Reload(ctx)
+		case <-rotated:
+			_ = a.ReopenLogs()
 		case <-ctx.Done():
 			return
 		}
@@ -73,13 +76,18 @@ func reloadOnHangup(ctx context.Context, a *app.App) {
 func newLogger(c config.Log) *logrus.Logger {
 	log := logrus.New()
 	log.SetOutput(os.Stderr)
+	setLog(log, c)
+	return log
+}
+
+// setLog has the log write what its configuration says, and how.
+func setLog(log *logrus.Logger, c config.Log) {
 	if level, err := logrus.ParseLevel(c.Level); err == nil {
 		log.SetLevel(level)
 	}
 	if c.Format == config.LogJSON || c.Format == config.LogAuto && !isTerminal(os.Stderr) {
 		log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: "2006-01-02T15:04:05.000Z07:00"})
-		return log
+		return
 	}
 	log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: "15:04:05.000"})
-	return log
 }

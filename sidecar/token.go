@@ -9,24 +9,25 @@ import (
 	"strings"
 
 	"outrider/sidecar/admin"
+	"outrider/sidecar/app"
 	"outrider/sidecar/config"
 )
 
-// newAdminToken is the token that opens the admin listener, and what is to be
-// done once that listener is ours. It is the token in the file that the
-// configuration names, or a new one in a file that the other verbs of the same
+// adminToken gives a sidecar that runs the tokens of its admin listeners.
+type adminToken struct{ own string }
+
+// of is the token in the file that the configuration names; else one of our own, the
+// same for as long as we run, which goes into a file that the other verbs of the same
 // user find: that file belongs to the sidecar which has the port.
-func newAdminToken(c config.Admin) (token string, publish func() error, err error) {
-	nothing := func() error { return nil }
-	switch {
-	case c.Listen == "":
-		return "", nothing, nil
-	case c.TokenFile != "":
-		token, err = configuredToken(c.TokenFile)
-		return token, nothing, err
+func (t *adminToken) of(c config.Admin) (app.Token, error) {
+	if c.TokenFile != "" {
+		text, err := configuredToken(c.TokenFile)
+		return app.Token{Text: text}, err
 	}
-	token = admin.NewToken()
-	return token, func() error { return publishToken(c.Listen, token) }, nil
+	if t.own == "" {
+		t.own = admin.NewToken()
+	}
+	return app.Token{Text: t.own, Publish: func() error { return publishToken(c.Listen, t.own) }}, nil
 }
 
 func publishToken(listen, token string) error {

@@ -219,6 +219,27 @@ func TestARingKeepsTheLastDecisionsInOrder(t *testing.T) {
 	}
 }
 
+func TestARingOfAnotherSizeGoesOnWithTheLastDecisions(t *testing.T) {
+	for size, want := range map[int]string{2: "4 5 6", 5: "1 2 3 4 5 6", 9: "1 2 3 4 5 6"} {
+		ring := record.NewRing(5)
+		script := load(t, `function route(req) { return 'one'; }`, ring, well())
+		for i := range 6 { // the first one is driven out
+			script.Route(sent{path: fmt.Sprint(i)})
+		}
+		next := ring.Resized(size)
+		again := load(t, `function route(req) { return 'one'; }`, next, well())
+		again.Route(sent{path: "6"})
+		var ids []string
+		for _, e := range next.Entries() {
+			ids = append(ids, strings.TrimPrefix(e.ID, "id of "))
+		}
+		all := strings.Fields(want)
+		if want := all[max(0, len(all)-size):]; next.Size() != size || !slices.Equal(ids, want) {
+			t.Errorf("of size %d it keeps %v, want %v", size, ids, want)
+		}
+	}
+}
+
 func TestARingIsReadWhileItIsWritten(t *testing.T) {
 	ring := record.NewRing(8)
 	script := load(t, `function route(req) { return req.headers.get('x-a') ? 'one' : 'two'; }`, ring, well())

@@ -66,6 +66,33 @@ func (r *Ring) redact(n *scripting.Reading) {
 	n.RawQuery = r.redactor.query(n.RawQuery)
 }
 
+// Size is how many decisions the ring keeps.
+func (r *Ring) Size() int { return len(r.slots) }
+
+// Resized is a ring for so many decisions that goes on with the last of this one's.
+// They move: what is still added to this one is lost.
+func (r *Ring) Resized(size int) *Ring {
+	next := &Ring{redactor: r.redactor, slots: make([]slot, max(size, 1))}
+	last := r.next.Load()
+	next.next.Store(last)
+	for i := range r.slots {
+		next.take(&r.slots[i], last)
+	}
+	return next
+}
+
+// take moves a decision here, unless there is no place for one that old.
+func (r *Ring) take(from *slot, last uint64) {
+	from.mu.Lock()
+	defer from.mu.Unlock()
+	if from.serial == 0 || from.serial > last || last-from.serial >= uint64(len(r.slots)) {
+		return
+	}
+	to := &r.slots[from.serial%uint64(len(r.slots))]
+	to.serial, to.version, to.reading, to.decision = from.serial, from.version, from.reading, from.decision
+	from.serial, from.reading = 0, scripting.Reading{}
+}
+
 // Entries are the decisions, the oldest first.
 func (r *Ring) Entries() []Entry {
 	type numbered struct {

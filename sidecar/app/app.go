@@ -4,12 +4,9 @@ package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +19,7 @@ import (
 	"outrider/sidecar/config"
 	"outrider/sidecar/health"
 	"outrider/sidecar/proxy"
+	"outrider/sidecar/telemetry"
 	"outrider/sidecar/warning"
 )
 
@@ -31,20 +29,26 @@ type Options struct {
 	Version string
 	// Load reads the configuration again, for a reload.
 	Load func() (*config.Config, error)
-	// Token opens the admin listener; see config's admin.token_file.
-	Token string
+	// Token is asked for what opens an admin listener, also when a reload changes it;
+	// see config's admin.token_file. Nil: nothing does.
+	Token func(config.Admin) (Token, error)
 	// Stdout is where the access log goes that has no file; nil discards it.
 	Stdout           io.Writer
 	StdoutIsTerminal bool
 	// Memory is how many bytes of memory there are; 0: not known, and requests
 	// may take what they need unless limits.buffers says otherwise.
 	Memory int64
-	// OnDone is told of each exchange; optional. See proxy.Options.
+	// OnDone is told of each exchange; optional. See proxy.Settings.
 	OnDone func(*proxy.Summary)
+	// Requests logs each of them as long as it writes the level debug; optional.
+	Requests *logrus.Logger
+	// SetLog makes Log and Requests do what a new configuration says; optional.
+	SetLog func(config.Log)
 	// OnChange is told of each change of a backend's health; optional.
 	OnChange func(health.Change)
-	// Listen opens a listener; nil stands for TCP.
-	Listen func(address string) (net.Listener, error)
+	// Listen opens a listener, by the name of the listener in the configuration, or
+	// "status" or "admin"; nil stands for TCP.
+	Listen func(name, address string) (net.Listener, error)
 	// Transport carries the gossip; nil stands for UDP and TCP.
 	Transport gossip.Transport
 	// OnOpen is called by Run when every listener is open, before it serves; an
@@ -60,23 +64,25 @@ type App struct {
 	proxy    *proxy.Server
 	monitor  *health.Monitor
 	peers    *peers // nil: there are none
+	process  uint32 // tells it from others of its name
 	started  time.Time
 	ready    atomic.Bool
 	leaving  atomic.Bool
 
 	clusters  atomic.Pointer[clusters]
-	members   sync.Mutex // one change of any cluster's members at a time
-	listeners []*listener
-	doors     []*door // for those who operate it
+	coming    atomic.Pointer[clusters] // of a reload under way; nil: there is none
+	members   sync.Mutex               // one change of any cluster's members at a time
+	entrances atomic.Pointer[entrances]
 	incidents incidents
-	accounts  accounts
+	accounts  atomic.Pointer[accounts]
 	decisions decisions
 
 	active atomic.Pointer[active]
 	tasks  sync.WaitGroup // everything that Run started
 
-	reloading sync.Mutex      // one reload at a time; guards ctx
-	ctx       context.Context // of the tasks; nil before and after Run
+	reloading sync.Mutex           // one reload at a time; guards what follows
+	ctx       context.Context      // of the tasks; nil before and after Run
+	accessLog *telemetry.AccessLog // nil: it was never on
 }
 
 // active is what a reload replaces, whole.
@@ -92,41 +98,38 @@ type active struct {
 // the routing script, which must load.
 func New(c *config.Config, o Options) (*App, error) {
 	if o.Listen == nil {
-		o.Listen = func(address string) (net.Listener, error) { return net.Listen("tcp", address) }
+		o.Listen = func(_, address string) (net.Listener, error) { return net.Listen("tcp", address) }
 	}
 	if o.Stdout == nil {
 		o.Stdout = io.Discard
 	}
-	a := &App{options: o, log: o.Log, warnings: warning.New(o.Log)}
+	if o.Token == nil {
+		o.Token = func(config.Admin) (Token, error) { return Token{}, nil }
+	}
+	a := &App{options: o, log: o.Log, warnings: warning.New(o.Log), process: newProcess()}
 	peers, err := a.newPeers(c)
 	if err != nil {
 		return nil, err
 	}
 	a.peers = peers
 	a.monitor = a.newMonitor()
-	a.accounts = a.newAccounts(c)
-	a.proxy = proxy.New(proxy.Options{
-		Name:                 processName(c.Name),
-		Log:                  o.Log,
-		Limits:               proxyLimits(c.Limits, o.Memory),
-		Trusted:              c.TrustedProxies,
-		TrustedToo:           a.peerTrust(c),
-		RefuseAmbiguousPaths: c.AmbiguousPaths == config.AmbiguousPathsRefuse,
-		OnFailure:            a.backendFailed,
-		OnSuccess:            a.backendBack,
-		OnDone:               a.accounts.done(),
-		Steps:                a.accounts.steps(),
-	})
-	a.clusters.Store(a.newClusters(c, nil))
-	r, err := a.newRoute(c)
+	a.accessLog = a.newAccessLog(c)
+	to := a.newAccounts(c, a.accessLog, new(accounts))
+	to.follow(c.ClusterNames())
+	a.accounts.Store(to)
+	a.proxy = proxy.New(proxy.Options{Log: o.Log, OnFailure: a.backendFailed, OnSuccess: a.backendBack}, a.proxySettings(c, to))
+	cs := a.newClusters(c, nil)
+	a.clusters.Store(cs)
+	e, err := a.newEntrances(c, new(entrances), to)
+	if err != nil {
+		return nil, err
+	}
+	a.entrances.Store(e)
+	r, err := a.newRoute(c, cs)
 	if err != nil {
 		return nil, err
 	}
 	a.active.Store(newActive(c, r))
-	for _, l := range c.Listen {
-		a.listeners = append(a.listeners, a.newListener(l))
-	}
-	a.doors = a.newDoors(c)
 	return a, nil
 }
 
@@ -170,18 +173,13 @@ func (a *App) start(ctx context.Context) {
 	a.tasks.Go(func() { a.monitor.Run(ctx) })
 	a.active.Load().route.run(a)
 	a.tasks.Go(func() { a.tick(ctx) })
-	if access := a.accounts.access; access != nil {
-		a.tasks.Go(func() { access.Run(ctx) })
-	}
-	for _, d := range a.doors {
-		a.tasks.Go(func() { a.serveDoor(ctx, d) })
+	if a.accessLog != nil {
+		a.runAccessLog(a.accessLog)
 	}
 	cs := a.clusters.Load()
 	cs.start(a)
 	cs.awaitMembers()
-	for _, l := range a.listeners {
-		a.tasks.Go(func() { a.serve(l) })
-	}
+	a.startEntrances(a.entrances.Load(), a.active.Load().route, cs)
 }
 
 // stopped returns when every task has ended. From now on a reload, which would
@@ -197,88 +195,30 @@ func (a *App) stopped() {
 
 // open opens every listener, or none.
 func (a *App) open() error {
+	e := a.entrances.Load()
 	err := a.openAccessLog()
 	if err == nil {
-		err = a.listen()
+		_, err = a.openAll(e, e, a.active.Load().config.Limits.Backlog)
 	}
 	if err == nil {
 		err = a.peers.open()
+	}
+	if err == nil {
+		err = e.publish()
 	}
 	if err == nil && a.options.OnOpen != nil {
 		err = a.options.OnOpen()
 	}
 	if err != nil {
 		a.peers.close()
-		a.closeListeners()
-		a.closeDoors()
+		e.close()
 		a.closeAccessLog()
 	}
 	return err
 }
 
-func (a *App) openAccessLog() error {
-	if a.accounts.access == nil {
-		return nil
-	}
-	return a.accounts.access.Open()
-}
-
-func (a *App) closeAccessLog() {
-	if a.accounts.access != nil {
-		a.accounts.access.Close()
-	}
-}
-
-func (a *App) listen() error {
-	for _, l := range a.listeners {
-		ln, err := a.options.Listen(l.address)
-		if err != nil {
-			return fmt.Errorf("listener %s can not use %s: %w; choose another address in `listen`, or end what uses it", l.proxy.Name, l.address, err)
-		}
-		if err := setBacklog(ln, a.active.Load().config.Limits.Backlog); err != nil {
-			return errors.Join(fmt.Errorf("listener %s: limits.backlog: %w", l.proxy.Name, err), ln.Close())
-		}
-		l.net = ln
-	}
-	for _, d := range a.doors {
-		ln, err := a.options.Listen(d.address)
-		if err != nil {
-			return fmt.Errorf("%s.listen can not use %s: %w; choose another address, or \"\" for none", d.key, d.address, err)
-		}
-		d.net = ln
-	}
-	return nil
-}
-
-func (a *App) closeListeners() {
-	for _, l := range a.listeners {
-		if l.net != nil {
-			_ = l.net.Close()
-		}
-	}
-}
-
-func (a *App) closeDoors() {
-	for _, d := range a.doors {
-		if d.net != nil {
-			_ = d.net.Close()
-		}
-	}
-}
-
-func (a *App) serve(l *listener) {
-	if err := a.proxy.Serve(l.net, l.proxy); err != nil {
-		a.log.WithFields(logrus.Fields{"listener": l.proxy.Name, logrus.ErrorKey: err}).Error("a listener has ended")
-	}
-}
-
 func (a *App) announce() {
-	for _, l := range a.listeners {
-		a.log.WithFields(logrus.Fields{"listener": l.proxy.Name, "address": l.net.Addr().String()}).Info("serving requests")
-	}
-	for _, d := range a.doors {
-		a.log.WithField("address", d.net.Addr().String()).Infof("serving %s", d.key)
-	}
+	a.entrances.Load().tell(a.log)
 	a.tellNotes(a.active.Load().config)
 }
 
@@ -321,18 +261,6 @@ func (a *App) awaitIdle(drain time.Duration) {
 	}
 }
 
-// Addresses are what the listeners listen on, in the order of the configuration.
-// It may be called once OnOpen was.
-func (a *App) Addresses() []string {
-	var all []string
-	for _, l := range a.listeners {
-		if l.net != nil {
-			all = append(all, l.net.Addr().String())
-		}
-	}
-	return all
-}
-
 // backendFailed takes what a request ran into as evidence about the backend. Only
 // what a check could show as well asks for the backend's name again.
 func (a *App) backendFailed(b *cluster.Backend, f proxy.Failure) {
@@ -365,30 +293,3 @@ func kindOf(k proxy.FailureKind) health.Kind {
 }
 
 func newRand() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
-
-const tokenLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
-
-// processName names this process in Via: the sidecar's name, which peers may
-// share, and a part that they do not. It is a token (RFC 9110, 5.6.2).
-func processName(name string) string {
-	token := []byte(name)
-	for i, c := range token {
-		if !strings.ContainsRune(tokenLetters, rune(c)) {
-			token[i] = '-'
-		}
-	}
-	return fmt.Sprintf("outrider-%s-%04x", token, rand.Uint32()&0xffff)
-}
-
-// proxyLimits are the limits where so much memory is available.
-func proxyLimits(l config.Limits, memory int64) proxy.Limits {
-	buffers := l.Buffers
-	if buffers == 0 {
-		buffers = memory / 4
-	}
-	return proxy.Limits{
-		Memory:      buffers,
-		Connections: l.Connections, Head: int(l.Head), Fields: l.Fields,
-		HeadTimeout: l.HeadTimeout, ClientIdle: l.ClientIdle, HalfClose: l.HalfClose,
-	}
-}

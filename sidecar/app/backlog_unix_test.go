@@ -21,7 +21,7 @@ func TestTheBacklogBoundsWhoWaitsToBeAccepted(t *testing.T) {
 		address, letIn := "", 0
 		start(t, fmt.Sprintf("limits: { backlog: %s }\nclusters:\n  one:\n    backends: %s\n", row.backlog, list(newBackends(t, "one-a")...)),
 			func(o *app.Options) {
-				o.Listen = func(at string) (net.Listener, error) {
+				o.Listen = func(_, at string) (net.Listener, error) {
 					ln, err := net.Listen("tcp", at)
 					if err == nil && address == "" {
 						address = ln.Addr().String()

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -20,8 +19,18 @@ import (
 // clusters are the clusters of one configuration, by name. Across reloads a
 // cluster that stays is the same one.
 type clusters struct {
-	byName map[string]*upstream
-	names  []string // in the configuration's order
+	byName  map[string]*upstream
+	names   []string             // in the configuration's order
+	leaving map[string]*upstream // those that the last reload has removed
+}
+
+// find is the cluster of this name, also one that is about to leave: decisions may
+// be older than the reload that has removed it.
+func (cs *clusters) find(name string) *upstream {
+	if u := cs.byName[name]; u != nil {
+		return u
+	}
+	return cs.leaving[name]
 }
 
 // upstream is a cluster with what keeps it up to date.
@@ -189,7 +198,10 @@ func (v view) Names() []string { return v.app.clusters.Load().names }
 
 // Health implements scripting.Clusters.
 func (v view) Health(name string) (healthy, total int, ok bool) {
-	u := v.app.clusters.Load().byName[name]
+	u := v.app.clusters.Load().find(name)
+	if coming := v.app.coming.Load(); u == nil && coming != nil {
+		u = coming.byName[name] // a script that comes along may route there
+	}
 	if u == nil {
 		return 0, 0, false
 	}
@@ -314,13 +326,28 @@ func httpChecker(c config.Cluster, b *cluster.Backend, secure *tls.Config) healt
 	return h
 }
 
-// gone are the clusters of before that next does not have.
-func gone(before, next *clusters) []*upstream {
-	var left []*upstream
+// leave keeps the clusters of before that next does not have, for a while.
+func (cs *clusters) leave(before *clusters) {
+	cs.leaving = make(map[string]*upstream)
 	for _, name := range before.names {
-		if !slices.Contains(next.names, name) {
-			left = append(left, before.byName[name])
+		if cs.byName[name] == nil {
+			cs.leaving[name] = before.byName[name]
 		}
 	}
-	return left
+}
+
+// lingering is how long a cluster that was removed goes on, for requests that were
+// routed before.
+const lingering = time.Second
+
+// end ends clusters that were removed, after a while, or when ctx is done.
+func (a *App) end(ctx context.Context, left map[string]*upstream) {
+	select {
+	case <-time.After(lingering):
+	case <-ctx.Done():
+	}
+	for _, u := range left {
+		u.stop()
+		a.setMembers(u.Cluster, nil)
+	}
 }

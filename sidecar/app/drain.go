@@ -91,8 +91,8 @@ func (p *peers) frontAddresses() []netip.AddrPort {
 		}
 	}
 	add(p.app.active.Load().config.App)
-	for _, l := range p.app.listeners {
-		if l.cluster == appCluster && l.net != nil {
+	for _, l := range p.app.entrances.Load().listeners {
+		if l.Cluster == appCluster && l.net != nil {
 			add(l.net.Addr().String())
 		}
 	}

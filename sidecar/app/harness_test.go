@@ -91,7 +91,7 @@ func start(t testing.TB, configuration string, options ...option) *sidecar {
 	}
 	opened := make(chan struct{})
 	o := app.Options{
-		Log: s.log.logger, Version: "under test", Load: s.load, Token: "open-sesame",
+		Log: s.log.logger, Version: "under test", Load: s.load, Token: func(config.Admin) (app.Token, error) { return app.Token{Text: "open-sesame"}, nil },
 		OnOpen: func() error { close(opened); return nil },
 	}
 	for _, set := range options {

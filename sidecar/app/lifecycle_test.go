@@ -109,7 +109,7 @@ func TestTheFirstRequestOfAllFindsABackend(t *testing.T) {
 	}
 	early := make(chan net.Conn, 1)
 	start(t, many("a"), func(o *app.Options) {
-		o.Listen = func(address string) (net.Listener, error) {
+		o.Listen = func(_, address string) (net.Listener, error) {
 			ln, err := net.Listen("tcp", address)
 			if err != nil {
 				return nil, err
@@ -302,12 +302,9 @@ func TestAListenerOfAClusterAsksNobody(t *testing.T) {
 
 func TestRequestsAreLoggedAtDebugWithTheBackendChosen(t *testing.T) {
 	book := newLogbook(t)
-	if app.LogRequests(book.logger) != nil {
-		t.Error("at info each request costs something")
-	}
 	book.logger.SetLevel(logrus.DebugLevel)
 	one := newBackends(t, "one-a")
-	s := start(t, fmt.Sprintf("clusters:\n  one:\n    backends: %s\n    %s\n", list(one...), quick), func(o *app.Options) { o.OnDone = app.LogRequests(book.logger) })
+	s := start(t, fmt.Sprintf("clusters:\n  one:\n    backends: %s\n    %s\n", list(one...), quick), func(o *app.Options) { o.Requests = book.logger })
 	s.get("/path?query")
 	l := book.await(t, "request")
 	for key, want := range map[string]any{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 
 	"github.com/sirupsen/logrus"
 
@@ -37,36 +36,21 @@ func (a *App) Reload(context.Context) error {
 
 var errNotRunning = errors.New("the sidecar is starting or stopping: nothing was reloaded")
 
+// activate prepares everything that may go wrong, and changes nothing before all of
+// that has gone well.
 func (a *App) activate(c *config.Config) error {
 	if err := needsRestart(a.active.Load().config, c); err != nil {
 		return err
 	}
 	before := a.clusters.Load()
-	next := a.newClusters(c, before)
-	a.clusters.Store(next)
-	newRoute, err := a.prepareRoute(c)
-	if err != nil {
-		a.clusters.Store(before)
+	r := &reload{app: a, config: c, before: before, next: a.newClusters(c, before)}
+	a.coming.Store(r.next)
+	defer a.coming.Store(nil)
+	if err := r.prepare(); err != nil {
+		r.prepared.undo()
 		return err
 	}
-	if err := a.peers.adopt(c.Gossip); err != nil {
-		a.clusters.Store(before)
-		return err
-	}
-	for _, name := range next.names {
-		a.adopt(next.byName[name], before.byName[name])
-	}
-	if a.accounts.metrics != nil {
-		a.accounts.metrics.SetClusters(next.names)
-	}
-	next.start(a)
-	next.awaitMembers()
-	a.setActive(c, newRoute())
-	for _, u := range gone(before, next) {
-		u.stop()
-		a.setMembers(u.Cluster, nil)
-	}
-	a.refreshChecks()
+	r.apply()
 	return nil
 }
 
@@ -101,16 +85,6 @@ func sameTLS(a, b *config.TLS) bool {
 	return first == second && sameRoots
 }
 
-func (a *App) setActive(c *config.Config, r *route) {
-	old := a.active.Swap(newActive(c, r))
-	for _, l := range a.listeners {
-		l.proxy.SetRouter(a.routerOf(l))
-	}
-	if old.route.script != r.script {
-		a.tasks.Go(old.route.close)
-	}
-}
-
 // refused notes why what runs goes on as it is; nil: there is no reason any more.
 func (a *App) refused(err error) {
 	next := *a.active.Load()
@@ -125,20 +99,12 @@ func needsRestart(old, c *config.Config) error {
 		key     string
 		changed bool
 	}{
-		{"name", old.Name != c.Name},
+		{"name", old.Name != c.Name && c.Gossip != nil}, // by which the peers know it
 		{"state_dir", old.StateDir != c.StateDir},
-		{"script.record", old.Script.Record != c.Script.Record},
-		{"listen", !reflect.DeepEqual(old.Listen, c.Listen)},
-		{"limits", old.Limits != c.Limits},
-		{"trusted_proxies", !reflect.DeepEqual(old.TrustedProxies, c.TrustedProxies)},
-		{"ambiguous_paths", old.AmbiguousPaths != c.AmbiguousPaths},
-		{"status", old.Status != c.Status},
-		{"admin", !reflect.DeepEqual(old.Admin, c.Admin)},
-		{"log", old.Log != c.Log},
 		{"gossip", !sameNetwork(old.Gossip, c.Gossip)},
 	} {
 		if part.changed {
-			return fmt.Errorf("`%s` has changed: in this version that needs a restart", part.key)
+			return fmt.Errorf("`%s` has changed: that needs a restart", part.key)
 		}
 	}
 	return nil

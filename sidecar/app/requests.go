@@ -10,26 +10,40 @@ import (
 	"outrider/sidecar/telemetry"
 )
 
-// accounts are those who are told of each exchange.
+// accounts are those who are told of each exchange. A reload replaces them whole.
 type accounts struct {
-	metrics *telemetry.Metrics   // nil: nobody can ask for them
-	access  *telemetry.AccessLog // nil: off
-	told    func(*proxy.Summary) // nil: nobody else
+	metrics  *telemetry.Metrics   // nil: nobody can ask for them
+	access   *telemetry.AccessLog // nil: off
+	told     func(*proxy.Summary) // nil: nobody else
+	requests func(*proxy.Summary) // nil: the log does not write each of them
 }
 
-func (a *App) newAccounts(c *config.Config) accounts {
-	to := accounts{told: a.options.OnDone}
-	if c.Status.Listen != "" {
-		to.metrics = telemetry.NewMetrics(a.state)
-		to.metrics.SetClusters(c.ClusterNames())
+// newAccounts makes those of a configuration, and goes on with what there is of before.
+func (a *App) newAccounts(c *config.Config, access *telemetry.AccessLog, before *accounts) *accounts {
+	to := &accounts{access: access, told: a.options.OnDone, requests: logRequests(a.options.Requests)}
+	if c.Status.Listen == "" {
+		return to
 	}
-	if access := c.Log.Access; access.Mode != config.AccessOff {
-		to.access = telemetry.NewAccessLog(telemetry.AccessOptions{
-			All: access.Mode == config.AccessAll, Sample: access.Sample, File: access.File,
-			Stdout: a.options.Stdout, Text: a.accessAsText(c.Log), Log: a.log,
-		})
+	if to.metrics = before.metrics; to.metrics == nil {
+		to.metrics = telemetry.NewMetrics(a.state)
 	}
 	return to
+}
+
+// newAccessLog makes the access log of a configuration; nil: it is off.
+func (a *App) newAccessLog(c *config.Config) *telemetry.AccessLog {
+	if c.Log.Access.Mode == config.AccessOff {
+		return nil
+	}
+	return telemetry.NewAccessLog(a.accessOptions(c))
+}
+
+func (a *App) accessOptions(c *config.Config) telemetry.AccessOptions {
+	access := c.Log.Access
+	return telemetry.AccessOptions{
+		All: access.Mode == config.AccessAll, Sample: access.Sample, File: access.File,
+		Stdout: a.options.Stdout, Text: a.accessAsText(c.Log), Log: a.log,
+	}
 }
 
 func (a *App) accessAsText(l config.Log) bool {
@@ -37,21 +51,66 @@ func (a *App) accessAsText(l config.Log) bool {
 	return l.Format == config.LogText || l.Format == config.LogAuto && toTerminal
 }
 
+func (a *App) openAccessLog() error {
+	if a.accessLog == nil {
+		return nil
+	}
+	return a.accessLog.Open()
+}
+
+func (a *App) runAccessLog(l *telemetry.AccessLog) {
+	ctx := a.ctx
+	a.tasks.Go(func() { l.Run(ctx) })
+}
+
+func (a *App) closeAccessLog() {
+	if a.accessLog != nil {
+		a.accessLog.Close()
+	}
+}
+
+// ReopenLogs opens the file of the access log anew: who rotates it has moved it away.
+// On an error the log stays where it is.
+func (a *App) ReopenLogs() error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	if a.ctx == nil || a.accessLog == nil {
+		return nil
+	}
+	err := a.accessLog.Reopen()
+	if err != nil {
+		a.log.WithError(err).Error("the access log stays where it is")
+		return err
+	}
+	a.log.WithField("file", a.active.Load().config.Log.Access.File).Info("the access log was opened anew")
+	return nil
+}
+
+// follow tells which clusters there are.
+func (to *accounts) follow(clusters []string) {
+	if to.metrics != nil {
+		to.metrics.SetClusters(clusters)
+	}
+}
+
 // done is told of each exchange. It is nil when nobody wants to know, and then
 // nothing is measured.
-func (to accounts) done() func(*proxy.Summary) {
-	if to.metrics == nil && to.access == nil {
-		return to.told
+func (to *accounts) done() func(*proxy.Summary) {
+	switch {
+	case to.metrics != nil || to.access != nil || to.told != nil && to.requests != nil:
+		return to.account
+	case to.requests != nil:
+		return to.requests
 	}
-	return to.account
+	return to.told
 }
 
 // steps tells whether somebody wants to know how long each step took.
-func (to accounts) steps() bool { return to.access != nil }
+func (to *accounts) steps() bool { return to.access != nil }
 
 // begin is when a decision of the script begins, where somebody wants to know how
 // long it takes.
-func (to accounts) begin() (at time.Time) {
+func (to *accounts) begin() (at time.Time) {
 	if to.metrics != nil {
 		at = time.Now()
 	}
@@ -59,13 +118,13 @@ func (to accounts) begin() (at time.Time) {
 }
 
 // routed counts a decision of the script.
-func (to accounts) routed(began time.Time) {
+func (to *accounts) routed(began time.Time) {
 	if to.metrics != nil {
 		to.metrics.CountRouting(time.Since(began))
 	}
 }
 
-func (to accounts) account(s *proxy.Summary) {
+func (to *accounts) account(s *proxy.Summary) {
 	e := telemetry.Exchange{
 		Status: s.Status, Total: s.Duration, Received: s.Received, Sent: s.Sent, End: s.End(), Rule: s.Rule,
 	}
@@ -84,6 +143,9 @@ func (to accounts) account(s *proxy.Summary) {
 	}
 	if to.told != nil {
 		to.told(s)
+	}
+	if to.requests != nil {
+		to.requests(s)
 	}
 }
 
@@ -127,8 +189,8 @@ func (a *App) state() telemetry.State {
 	if a.peers != nil {
 		s.Peers = a.peers.counts()
 	}
-	if a.accounts.access != nil {
-		s.Access = a.accounts.access.Counts()
+	if access := a.accounts.Load().access; access != nil {
+		s.Access = access.Counts()
 	}
 	return s
 }
@@ -149,11 +211,11 @@ func (a *App) backendStates() []telemetry.Backend {
 	return all
 }
 
-// LogRequests writes a line for each request at debug level: above all, which
+// logRequests writes a line for each request at debug level: above all, which
 // backend was chosen. It is nil, and costs nothing, when log does not write
 // those.
-func LogRequests(log *logrus.Logger) func(*proxy.Summary) {
-	if !log.IsLevelEnabled(logrus.DebugLevel) {
+func logRequests(log *logrus.Logger) func(*proxy.Summary) {
+	if log == nil || !log.IsLevelEnabled(logrus.DebugLevel) {
 		return nil
 	}
 	return func(s *proxy.Summary) {

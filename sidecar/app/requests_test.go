@@ -21,7 +21,7 @@ import (
 type status struct{ addresses []string }
 
 func (s *status) option(o *app.Options) {
-	o.Listen = func(address string) (net.Listener, error) {
+	o.Listen = func(_, address string) (net.Listener, error) {
 		ln, err := net.Listen("tcp", address)
 		if err == nil {
 			s.addresses = append(s.addresses, ln.Addr().String())

@@ -9,7 +9,7 @@ import (
 )
 
 func TestAThousandReloadsUnderLoadTouchNoRequestAndLeakNothing(t *testing.T) {
-	s, file := scripted(t, `function route() { return 'one'; }`, "")
+	s, file := scripted(t, `function route() { return 'one'; }`, "limits: { client_idle: 1h }\n")
 	kept := dial(t, s)
 	if a := kept.get("/"); a.body != "one-a" {
 		t.Fatalf("got %+v", a)

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"net"
 	"net/http"
 	"time"
 
@@ -11,37 +10,6 @@ import (
 	"outrider/sidecar/proxy"
 )
 
-// listener is one door of the sidecar.
-type listener struct {
-	address string
-	cluster string // where all its requests go; "" = the route decides
-	proxy   *proxy.Listener
-	net     net.Listener
-}
-
-func (a *App) newListener(l config.Listener) *listener {
-	made := &listener{address: l.Address, cluster: l.Cluster}
-	made.proxy = proxy.NewListener(l.Name, forwarded(l.Forwarded), a.routerOf(made))
-	return made
-}
-
-func (a *App) routerOf(l *listener) proxy.Router {
-	if l.cluster == "" {
-		return a.active.Load().route.router
-	}
-	return proxy.Fixed{Cluster: a.clusters.Load().byName[l.cluster].Cluster}
-}
-
-func forwarded(f config.Forwarded) proxy.Forwarded {
-	switch f {
-	case config.ForwardedReplace:
-		return proxy.Replace
-	case config.ForwardedOff:
-		return proxy.Off
-	}
-	return proxy.Append
-}
-
 // route is what decides on requests that no listener has decided on: the
 // built-in rule or the user's script.
 type route struct {
@@ -50,9 +18,9 @@ type route struct {
 }
 
 // newRoute makes the route of a configuration.
-func (a *App) newRoute(c *config.Config) (*route, error) {
+func (a *App) newRoute(c *config.Config, cs *clusters) (*route, error) {
 	if c.Script.File == "" {
-		return &route{router: a.builtinRule(c)}, nil
+		return &route{router: builtinRule(c, cs)}, nil
 	}
 	s, err := a.newScript(c)
 	if err != nil {
@@ -62,21 +30,27 @@ func (a *App) newRoute(c *config.Config) (*route, error) {
 }
 
 // prepareRoute makes the route of a new configuration. What may go wrong has gone
-// well when it returns; activate is called later, and must be.
-func (a *App) prepareRoute(c *config.Config) (activate func() *route, err error) {
+// well when it returns; one of the two is called later, and must be.
+func (a *App) prepareRoute(c *config.Config, cs *clusters) (activate func() *route, drop func(), err error) {
 	now := a.active.Load().route
 	if now.script == nil || c.Script.File == "" {
-		next, err := a.newRoute(c)
+		next, err := a.newRoute(c, cs)
+		if err != nil {
+			return nil, nil, err
+		}
 		return func() *route {
 			next.run(a)
 			return next
-		}, err
+		}, next.close, nil
 	}
 	candidate, err := now.script.versions.Prepare(scriptSettings(c))
+	if err != nil {
+		return nil, nil, err
+	}
 	return func() *route {
 		candidate.Activate()
 		return now
-	}, err
+	}, candidate.Drop, nil
 }
 
 func (r *route) run(a *App) {
@@ -95,12 +69,12 @@ func (r *route) close() {
 // everything else to two. scripts/default.js says the same in JavaScript.
 type builtin struct{ one, other proxy.Decision }
 
-func (a *App) builtinRule(c *config.Config) builtin {
+func builtinRule(c *config.Config, cs *clusters) builtin {
 	to := func(name string) proxy.Decision {
-		if a.clusters.Load().byName[name] == nil {
+		if cs.byName[name] == nil {
 			name = c.DefaultCluster
 		}
-		if u := a.clusters.Load().byName[name]; u != nil {
+		if u := cs.byName[name]; u != nil {
 			return proxy.Decision{Cluster: u.Cluster}
 		}
 		return proxy.Decision{Fault: noRoute()}
@@ -133,11 +107,12 @@ func noRoute() *proxy.Fault {
 // script that does not load is the error.
 func CheckScript(c *config.Config, log logrus.FieldLogger) error {
 	a := &App{log: log}
-	a.clusters.Store(a.newClusters(c, nil))
+	cs := a.newClusters(c, nil)
+	a.clusters.Store(cs)
 	alone := *c
 	alone.StateDir = ""      // which belongs to a sidecar that runs
 	alone.Script.Tests = nil // see TestScript
-	r, err := a.newRoute(&alone)
+	r, err := a.newRoute(&alone, cs)
 	if err != nil {
 		return err
 	}

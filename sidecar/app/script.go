@@ -39,7 +39,7 @@ func (d *decisions) all(script bool) map[string]uint64 {
 }
 
 func (a *App) newScript(c *config.Config) (*scriptRouter, error) {
-	versions, err := rollout.New(rollout.Options{Log: a.log, Clusters: view{a}, StateDir: c.StateDir, Record: c.Script.Record}, scriptSettings(c))
+	versions, err := rollout.New(rollout.Options{Log: a.log, Clusters: view{a}, StateDir: c.StateDir}, scriptSettings(c))
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func scriptSettings(c *config.Config) rollout.Settings {
 	return rollout.Settings{
 		File: c.Script.File, Imports: c.Script.Allow.Imports, Backtracking: c.Script.Allow.Backtracking, Data: c.Script.Data, Env: c.Script.EnvValues, Tests: c.Script.Tests, Clusters: clustersOf(c),
 		Timeout: c.Script.Timeout, OnError: c.Script.OnError, DefaultCluster: c.DefaultCluster,
-		Probation: rollout.Probation(c.Script.Rollback), MaxMoved: c.Script.MaxMoved, Shadow: rollout.Shadowing(c.Script.Shadow),
+		Probation: rollout.Probation(c.Script.Rollback), MaxMoved: c.Script.MaxMoved, Record: c.Script.Record, Shadow: rollout.Shadowing(c.Script.Shadow),
 	}
 }
 
@@ -73,12 +73,13 @@ func (r *scriptRouter) close() {
 
 // Route implements proxy.Router.
 func (r *scriptRouter) Route(request *proxy.Request) proxy.Decision {
-	began := r.app.accounts.begin()
+	to := r.app.accounts.Load()
+	began := to.begin()
 	d := r.versions.Route(request)
 	if !request.InTime() {
 		return proxy.Decision{} // Overdue has decided, and was counted
 	}
-	r.app.accounts.routed(began)
+	to.routed(began)
 	return r.decision(d)
 }
 
@@ -87,7 +88,7 @@ func (r *scriptRouter) Limit() time.Duration { return r.versions.Limit() }
 
 // Overdue implements proxy.Router.
 func (r *scriptRouter) Overdue() proxy.Decision {
-	if m := r.app.accounts.metrics; m != nil {
+	if m := r.app.accounts.Load().metrics; m != nil {
 		m.CountRouting(r.versions.Limit())
 	}
 	return r.decision(r.versions.Overdue())
@@ -112,7 +113,7 @@ func (r *scriptRouter) decision(d rollout.Decision) proxy.Decision {
 	if d.Outcome != scripting.OK {
 		decision.Outcome = d.Outcome.String()
 	}
-	switch u := r.app.clusters.Load().byName[d.Cluster]; {
+	switch u := r.app.clusters.Load().find(d.Cluster); {
 	case d.Respond != nil:
 		decision.Respond = (*proxy.Respond)(d.Respond)
 	case u != nil:

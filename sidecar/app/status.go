@@ -1,63 +1,15 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
-	"net/netip"
 	"time"
-
-	"github.com/sirupsen/logrus"
 
 	"outrider/sidecar/admin"
 	"outrider/sidecar/cluster"
 	"outrider/sidecar/config"
 	"outrider/sidecar/health"
 )
-
-// door is a listener for those who operate the sidecar.
-type door struct {
-	key     string // in the configuration
-	address string
-	handler http.Handler
-	net     net.Listener
-}
-
-func (a *App) newDoors(c *config.Config) []*door {
-	var doors []*door
-	if c.Status.Listen != "" {
-		doors = append(doors, &door{key: "status", address: c.Status.Listen, handler: admin.StatusHandler(a, a.accounts.metrics.Handler())})
-	}
-	if c.Admin.Listen != "" {
-		doors = append(doors, &door{key: "admin", address: c.Admin.Listen, handler: admin.Handler(admin.Options{
-			Sidecar: a, Token: a.options.Token, Hosts: c.Admin.Hosts, Loopback: isLoopback(c.Admin.Listen), Log: a.log,
-			Edit: c.Admin.Edit, Pprof: c.Admin.Pprof,
-		})})
-	}
-	return doors
-}
-
-func (a *App) serveDoor(ctx context.Context, d *door) {
-	if err := admin.Serve(ctx, d.net, d.handler, a.log); err != nil {
-		a.log.WithFields(logrus.Fields{"listener": d.key, logrus.ErrorKey: err}).Error("a listener has ended")
-	}
-}
-
-// isLoopback tells whether an address to listen on can be reached from this
-// machine alone.
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
-}
 
 // errNotReady is why a probe is answered with "not ready".
 var errNotReady = errors.New("the first round of health checks is not finished")
@@ -115,8 +67,8 @@ func (a *App) Status() admin.Status {
 	if fault := now.whyNot(); fault != nil {
 		s.Config.LastReloadError = fault.Error()
 	}
-	for _, l := range a.listeners {
-		s.Listeners = append(s.Listeners, admin.ListenerStatus{Name: l.proxy.Name, Address: l.net.Addr().String(), Cluster: l.cluster})
+	for _, l := range a.entrances.Load().listeners {
+		s.Listeners = append(s.Listeners, admin.ListenerStatus{Name: l.Name, Address: l.net.Addr().String(), Cluster: l.Cluster})
 	}
 	if now.route.script != nil {
 		s.Script = now.route.script.status()

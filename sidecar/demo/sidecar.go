@@ -37,7 +37,7 @@ func (s *sidecar) prepare(o Options, of *stage, tell *teller, found script) erro
 		return fmt.Errorf("the demo's own configuration: %w", err)
 	}
 	s.app, err = app.New(c, app.Options{
-		Log: newLog(of, s.name), Version: o.Version, Load: load, Token: o.Token,
+		Log: newLog(of, s.name), Version: o.Version, Load: load, Token: func(config.Admin) (app.Token, error) { return app.Token{Text: o.Token}, nil },
 		Listen: s.listen, OnDone: tell.of(s.name),
 		OnOpen: func() error { close(s.open); return nil },
 	})
@@ -58,7 +58,7 @@ func (s *sidecar) awaitOpen() error {
 }
 
 // listen gives the sidecar the listeners that were taken for it.
-func (s *sidecar) listen(address string) (net.Listener, error) {
+func (s *sidecar) listen(_, address string) (net.Listener, error) {
 	for _, taken := range []*seat{s.requests, s.admin, s.status} {
 		if taken != nil && taken.address() == address {
 			return taken.net, nil

@@ -80,7 +80,7 @@ func (x *exchange) clientStays() bool {
 // before.
 func (x *exchange) mayStay() bool {
 	more := !x.halfClosed || len(x.conn.Bytes()) > 0
-	return more && x.req.Persistent() && !x.server.draining.Load()
+	return more && x.req.Persistent() && !x.server.draining.Load() && !x.client.listener.closed.Load()
 }
 
 // passBody passes on what is there, before it waits for more.

@@ -18,7 +18,8 @@ type client struct {
 	listener *Listener
 	conn     *stream.Conn
 	addr     netip.Addr
-	ip       string // addr as text
+	ip       string    // addr as text
+	settings *Settings // that trusted is of
 	trusted  bool
 	headBy   time.Duration // when the head that has begun must be whole, of the loop's clock; 0: none has
 }
@@ -26,17 +27,15 @@ type client struct {
 func (s *Server) newClient(conn *stream.Conn, l *Listener) *client {
 	c := &client{server: s, listener: l, conn: conn, addr: conn.Remote().Addr()}
 	c.ip = c.addr.String()
-	c.trusted = s.trusts(c.addr)
 	return c
 }
 
-func (s *Server) trusts(addr netip.Addr) bool {
-	for _, p := range s.options.Trusted {
-		if p.Contains(addr) {
-			return true
-		}
+// trustedBy tells whether the client is trusted by these settings.
+func (c *client) trustedBy(s *Settings) bool {
+	if c.settings != s {
+		c.settings, c.trusted = s, s.trusts(c.addr)
 	}
-	return s.options.TrustedToo != nil && s.options.TrustedToo(addr)
+	return c.trusted
 }
 
 // Idle implements stream.Handler.
@@ -44,13 +43,20 @@ func (c *client) Idle() time.Duration {
 	if c.headBy != 0 {
 		return max(0, c.headBy-c.server.loop.Now())
 	}
-	return c.server.options.Limits.ClientIdle
+	if c.listener.closed.Load() {
+		return closedIdle
+	}
+	return c.server.settings.Load().Limits.ClientIdle
 }
+
+// closedIdle is how long a connection may be idle that was busy when its listener
+// was closed. Its client may be about to send.
+const closedIdle = 100 * time.Millisecond
 
 // headDeadline is when the head that begins, or has begun, must be whole.
 func (c *client) headDeadline() time.Duration {
 	if c.headBy == 0 {
-		c.headBy = c.server.loop.Now() + c.server.options.Limits.HeadTimeout
+		c.headBy = c.server.loop.Now() + c.server.settings.Load().Limits.HeadTimeout
 	}
 	return c.headBy
 }

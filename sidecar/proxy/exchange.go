@@ -19,6 +19,10 @@ type exchange struct {
 	conn    *stream.Conn  // the client's
 	started time.Duration // of the server's clock; only when somebody is told of it
 
+	settings *Settings // in force when it began
+	terms    *Terms    // the same of the listener
+	trusted  bool      // the client is
+
 	head    []byte // of the request, in lent memory
 	headBuf *stream.Buffer
 	req     http1.Request
@@ -134,7 +138,7 @@ var errHeadUnfinished = errors.New("the head is not whole yet")
 const headPatience = 100 * time.Millisecond
 
 func (x *exchange) readHead() error {
-	limits := x.server.options.Limits
+	limits := x.settings.Limits
 	deadline := x.client.headDeadline()
 	for {
 		done, err := x.req.Parse(x.conn.Bytes(), limits.head())
@@ -191,10 +195,10 @@ func (x *exchange) refuseHead(err error) error {
 // admit looks at a head that is well-formed, before anybody is asked about it.
 func (x *exchange) admit() error {
 	x.body.Start(x.req.Body())
-	if via := x.server.options.Name; x.req.Via(x.head, via) {
+	if via := x.settings.Name; x.req.Via(x.head, via) {
 		return loopDetected(via)
 	}
-	if x.server.options.RefuseAmbiguousPaths && ambiguous(x.req.Path.Of(x.head)) {
+	if x.settings.RefuseAmbiguousPaths && ambiguous(x.req.Path.Of(x.head)) {
 		return &Fault{
 			Status: 400, Type: "http_request_denied",
 			Detail: "two servers could read this path differently (ambiguous_paths: refuse)",
@@ -207,7 +211,7 @@ func (x *exchange) admit() error {
 
 // account tells who wants to know how it went.
 func (x *exchange) account() {
-	if tell := x.server.options.OnDone; tell != nil && x.ending != silent {
+	if tell := x.settings.OnDone; tell != nil && x.ending != silent {
 		tell(x.summarise())
 	}
 }
@@ -223,7 +227,9 @@ func (s *Server) begin(c *client) *exchange {
 	s.active.Add(1)
 	x.client, x.conn = c, c.conn
 	x.conn.SetWriteLimit(clientWriteLimit)
-	if s.options.OnDone != nil {
+	x.settings, x.terms = s.settings.Load(), c.listener.terms.Load()
+	x.trusted = c.trustedBy(x.settings)
+	if x.settings.OnDone != nil {
 		x.started = s.clock()
 	}
 	return x
@@ -256,6 +262,7 @@ func (s *Server) finish(x *exchange) stream.Next {
 func (x *exchange) release() {
 	x.headBuf.Release()
 	x.client, x.conn, x.head, x.headBuf = nil, nil, nil, nil
+	x.settings, x.terms, x.trusted = nil, nil, false
 	x.req.Reset()
 	x.resp.Reset()
 	x.tried.Reset()

@@ -68,7 +68,7 @@ func (x *exchange) discardBody() bool {
 
 // appendFault appends an answer to a client of which nothing is known.
 func (s *Server) appendFault(dst []byte, f *Fault, closes bool) []byte {
-	return s.appendFaultFor(dst, f, &exchange{req: http1.Request{Head: http1.Head{Minor: 1}}}, !closes)
+	return s.appendFaultFor(dst, f, &exchange{settings: s.settings.Load(), req: http1.Request{Head: http1.Head{Minor: 1}}}, !closes)
 }
 
 func (s *Server) appendFaultFor(dst []byte, f *Fault, x *exchange, stays bool) []byte {
@@ -76,7 +76,7 @@ func (s *Server) appendFaultFor(dst []byte, f *Fault, x *exchange, stays bool) [
 	dst = x.appendStatusLine(dst, f.Status, reasonPhrase(f.Status))
 	dst = append(dst, "Content-Type: text/plain; charset=utf-8\r\n"...)
 	dst = s.appendDate(dst)
-	dst = append(dst, "Proxy-Status: "+s.options.Name+"; error="+f.Type+"; details="...)
+	dst = append(dst, "Proxy-Status: "+x.settings.Name+"; error="+f.Type+"; details="...)
 	dst = appendQuoted(dst, f.Detail)
 	dst = append(dst, "\r\n"...)
 	if f.RetryAfter {
@@ -157,6 +157,6 @@ func (x *exchange) warnOfProtocol(protocol string) {
 	}
 	c := x.client
 	c.server.strangers.Warn(protocol+" "+c.ip, logrus.Fields{
-		"client": c.ip, "listener": c.listener.Name, "protocol": protocol,
+		"client": c.ip, "listener": x.terms.Name, "protocol": protocol,
 	}, "a client speaks another protocol than HTTP/1")
 }

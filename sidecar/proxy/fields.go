@@ -42,7 +42,7 @@ func (x *exchange) appendVia(dst []byte) []byte {
 	dst = append(dst, "Via: 1."...)
 	dst = strconv.AppendInt(dst, int64(x.req.Minor), 10)
 	dst = append(dst, ' ')
-	dst = append(dst, x.server.options.Name...)
+	dst = append(dst, x.settings.Name...)
 	return append(dst, "\r\n"...)
 }
 
@@ -116,25 +116,25 @@ func (x *exchange) dropsRequestField(id http1.FieldID, nominated bool) bool {
 	case http1.XForwardedHost, http1.XForwardedProto:
 		return !x.keepsForwarded()
 	case http1.XForwardedFor:
-		return x.client.listener.Forwarded != Off
+		return x.terms.Forwarded != Off
 	}
 	return true
 }
 
 func (x *exchange) keepsForwarded() bool {
-	switch x.client.listener.Forwarded {
+	switch x.terms.Forwarded {
 	case Off:
 		return true
 	case Replace:
 		return false
 	}
-	return x.client.trusted
+	return x.trusted
 }
 
 // appendForwarded tells the backend who asked: a trusted client's word is kept
 // and added to, anybody else's was dropped.
 func (x *exchange) appendForwarded(dst []byte) []byte {
-	if x.client.listener.Forwarded == Off {
+	if x.terms.Forwarded == Off {
 		return dst
 	}
 	keeps, edits := x.keepsForwarded(), x.decision.RequestHeaders

@@ -35,7 +35,7 @@ func BenchmarkVia(b *testing.B) {
 	var dst []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		if x.req.Via(x.head, x.server.options.Name) {
+		if x.req.Via(x.head, x.settings.Name) {
 			b.Fatal("a loop")
 		}
 		dst = x.appendVia(dst[:0])
@@ -45,7 +45,7 @@ func BenchmarkVia(b *testing.B) {
 // BenchmarkSummary is what is measured of an exchange for its log line and the counters: six looks at the clock.
 func BenchmarkSummary(b *testing.B) {
 	x := readExchange(b, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-	x.server.options.Steps, x.server.born = true, time.Now()
+	x.settings.Steps, x.server.born = true, time.Now()
 	b.ReportAllocs()
 	for b.Loop() {
 		x.started = x.server.clock()
@@ -84,10 +84,12 @@ func BenchmarkRequestID(b *testing.B) {
 func readExchange(b *testing.B, head string) *exchange {
 	b.Helper()
 	x := &exchange{
-		server: &Server{options: Options{Name: "outrider"}},
-		client: &client{listener: &Listener{}, ip: "127.0.0.1"},
-		policy: &cluster.Policy{},
-		head:   []byte(head),
+		server:   &Server{},
+		settings: &Settings{Name: "outrider"},
+		terms:    &Terms{},
+		client:   &client{listener: &Listener{}, ip: "127.0.0.1"},
+		policy:   &cluster.Policy{},
+		head:     []byte(head),
 	}
 	if done, err := x.req.Parse(x.head, http1.Limits{Head: 64 << 10, Fields: 128}); !done || err != nil {
 		b.Fatal(done, err)

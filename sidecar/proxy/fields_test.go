@@ -13,7 +13,7 @@ import (
 )
 
 // trusting makes the clients of a test trusted proxies.
-func trusting(s *setup) { s.options.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
+func trusting(s *setup) { s.settings.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
 
 func forwarding(f proxy.Forwarded) option { return func(s *setup) { s.forwarded = f } }
 

@@ -227,7 +227,7 @@ func (x *exchange) dropUpstream() {
 func (x *exchange) awaitHead() (heard int, err error) {
 	up := x.up.conn
 	for interim := 0; ; {
-		done, err := x.resp.Parse(up.Bytes(), x.server.options.Limits.head())
+		done, err := x.resp.Parse(up.Bytes(), x.settings.Limits.head())
 		if err != nil {
 			return 1, err
 		}
@@ -284,7 +284,7 @@ func (x *exchange) hearMore() error {
 // halfCloseLimit is how long a client that has sent its FIN is thought to be
 // still there.
 func (x *exchange) halfCloseLimit() time.Duration {
-	return min(x.server.options.Limits.HalfClose, x.policy.Response)
+	return min(x.settings.Limits.HalfClose, x.policy.Response)
 }
 
 // uploads tells that the request is still on its way: the backend need not have

@@ -108,7 +108,7 @@ func TestAFINAfterARequestLeavesTheResponseTimeToBegin(t *testing.T) {
 }
 
 func halfClose(d time.Duration) option {
-	return func(s *setup) { s.options.Limits.HalfClose = d }
+	return func(s *setup) { s.settings.Limits.HalfClose = d }
 }
 
 func TestAFINAfterARequestCancelsAResponseThatDoesNotBegin(t *testing.T) {

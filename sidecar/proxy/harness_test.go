@@ -29,6 +29,7 @@ const patience = 10 * time.Second
 // setup is what a test may say about the sidecar that it wants.
 type setup struct {
 	options   proxy.Options
+	settings  proxy.Settings
 	forwarded proxy.Forwarded
 	policy    cluster.Policy
 	router    proxy.Router // when nil: all to one cluster of the upstreams, called "app"
@@ -59,30 +60,13 @@ type sidecar struct {
 // of the sidecar does not.
 func newSidecar(t testing.TB, options ...option) *sidecar {
 	t.Helper()
-	s := setup{
-		options: proxy.Options{
-			Name: "sidecar-under-test",
-			Log:  logrus.New(),
-			Loop: newLoop(),
-			Limits: proxy.Limits{
-				Connections: 1000, Head: 64 << 10, Fields: 128,
-				HeadTimeout: patience, ClientIdle: patience, HalfClose: time.Second,
-			},
-		},
-		policy: cluster.Policy{
-			Connect: patience, Response: patience, StreamIdle: patience, UpstreamIdle: patience, Retries: 1,
-		},
-		shutdown: 100 * time.Millisecond,
-	}
+	s := newSetup(options)
 	s.options.Log.(*logrus.Logger).SetOutput(t.Output())
-	for _, o := range options {
-		o(&s)
-	}
 	app := newCluster("app", s.policy, s.backends...)
 	if s.router == nil {
 		s.router = proxy.Fixed{Cluster: app}
 	}
-	sc := &sidecar{Server: proxy.New(s.options), listener: proxy.NewListener("test", s.forwarded, s.router), cluster: app}
+	sc := &sidecar{Server: proxy.New(s.options, &s.settings), listener: proxy.NewListener(proxy.Terms{Name: "test", Forwarded: s.forwarded, Router: s.router}), cluster: app}
 	ln := listen(t)
 	sc.addr = ln.Addr().String()
 
@@ -106,6 +90,32 @@ func newSidecar(t testing.TB, options ...option) *sidecar {
 		}
 	})
 	return sc
+}
+
+func usualSettings() proxy.Settings {
+	return proxy.Settings{
+		Name: "sidecar-under-test",
+		Limits: proxy.Limits{
+			Connections: 1000, Head: 64 << 10, Fields: 128,
+			HeadTimeout: patience, ClientIdle: patience, HalfClose: time.Second,
+		},
+	}
+}
+
+// newSetup is what a sidecar is like that a test says no more about.
+func newSetup(options []option) setup {
+	s := setup{
+		options:  proxy.Options{Log: logrus.New(), Loop: newLoop()},
+		settings: usualSettings(),
+		policy: cluster.Policy{
+			Connect: patience, Response: patience, StreamIdle: patience, UpstreamIdle: patience, Retries: 1,
+		},
+		shutdown: 100 * time.Millisecond,
+	}
+	for _, o := range options {
+		o(&s)
+	}
+	return s
 }
 
 func newCluster(name string, policy cluster.Policy, backends ...netip.AddrPort) *cluster.Cluster {

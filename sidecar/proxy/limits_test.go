@@ -11,7 +11,7 @@ import (
 )
 
 func limited(change func(*proxy.Limits)) option {
-	return func(s *setup) { change(&s.options.Limits) }
+	return func(s *setup) { change(&s.settings.Limits) }
 }
 
 func TestATurnedAwayConnectionLeavesTheOthersAlone(t *testing.T) {

@@ -1,7 +1,11 @@
 package proxy
 
 import (
+	"fmt"
+	"net"
 	"sync/atomic"
+
+	"outrider/sidecar/stream"
 )
 
 // Forwarded is what a listener does about the X-Forwarded-* fields.
@@ -16,20 +20,77 @@ const (
 
 // Listener is one door: what its requests are asked, and by whom they are routed.
 type Listener struct {
-	Name      string
-	Forwarded Forwarded
-	router    atomic.Pointer[Router]
+	terms  atomic.Pointer[Terms]
+	closed atomic.Bool
 }
 
-// NewListener makes a listener that routes by r.
-func NewListener(name string, f Forwarded, r Router) *Listener {
-	l := &Listener{Name: name, Forwarded: f}
-	l.SetRouter(r)
+// Terms are what a listener does with the requests that come in by it.
+type Terms struct {
+	Name      string // what a Router sees
+	Forwarded Forwarded
+	Router    Router
+}
+
+// NewListener makes a listener with these terms.
+func NewListener(t Terms) *Listener {
+	l := new(Listener)
+	l.Set(t)
 	return l
 }
 
-// SetRouter routes the requests that come from now on by r.
-func (l *Listener) SetRouter(r Router) { l.router.Store(&r) }
+// Set changes the terms for the requests that come from now on.
+func (l *Listener) Set(t Terms) { l.terms.Store(&t) }
 
-// Router is the one in force.
-func (l *Listener) Router() Router { return *l.router.Load() }
+// Terms are the ones in force.
+func (l *Listener) Terms() Terms { return *l.terms.Load() }
+
+// door is what a listener's connections come in by.
+type door struct {
+	listener *Listener
+	accepts  stream.Listener
+}
+
+// open takes over what accepts for a listener. Where that is not to accept any more,
+// it is closed: net.ErrClosed.
+func (s *Server) open(ln net.Listener, l *Listener) (stream.Listener, error) {
+	s.accepting.Lock()
+	defer s.accepting.Unlock()
+	if s.draining.Load() || l.closed.Load() {
+		_ = ln.Close() // its owner may have closed it already
+		return nil, net.ErrClosed
+	}
+	accepts, err := s.loop.Listen(ln)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", ln.Addr(), err)
+	}
+	s.doors = append(s.doors, door{l, accepts})
+	return accepts, nil
+}
+
+// Close ends a listener for good: who connects now is refused, what is under way
+// comes to its end, and its connections close when nothing is.
+func (s *Server) Close(l *Listener) {
+	l.closed.Store(true)
+	s.closeDoors(func(of *Listener) bool { return of == l })
+	s.loop.EndIdle(func(h stream.Handler) bool {
+		c, ok := h.(*client)
+		return ok && c.listener == l
+	})
+}
+
+// StopAccepting closes all listeners: who connects now is refused.
+func (s *Server) StopAccepting() { s.closeDoors(func(*Listener) bool { return true }) }
+
+func (s *Server) closeDoors(which func(*Listener) bool) {
+	s.accepting.Lock()
+	defer s.accepting.Unlock()
+	var left []door
+	for _, d := range s.doors {
+		if !which(d.listener) {
+			left = append(left, d)
+			continue
+		}
+		_ = d.accepts.Close()
+	}
+	s.doors = left
+}

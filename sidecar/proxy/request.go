@@ -78,7 +78,7 @@ func (r *Request) Scheme() string {
 // trusted proxy's own, where a trusted proxy tells it.
 func (r *Request) IP() string {
 	c := r.x.client
-	if !c.trusted || r.x.client.listener.Forwarded == Replace {
+	if !r.x.trusted || r.x.terms.Forwarded == Replace {
 		return c.ip
 	}
 	list, ok := r.Header("x-forwarded-for")
@@ -93,7 +93,7 @@ func (r *Request) IP() string {
 			break
 		}
 		ip = addr.String()
-		if !c.server.trusts(addr) {
+		if !r.x.settings.trusts(addr) {
 			break
 		}
 	}
@@ -121,7 +121,7 @@ func (r *Request) ID() string { return string(r.x.requestID()) }
 func (r *Request) AppendID(to []byte) []byte { return append(to, r.x.requestID()...) }
 
 // Listener is the name of the listener that the request came in by.
-func (r *Request) Listener() string { return r.x.client.listener.Name }
+func (r *Request) Listener() string { return r.x.terms.Name }
 
 // Header is the value of a field by its name in any case; repeated fields are
 // joined by ", ".
@@ -155,7 +155,7 @@ func (r *Request) HeaderNames() []string {
 }
 
 func (r *Request) trusted(id http1.FieldID) ([]byte, bool) {
-	if !r.x.client.trusted || r.x.client.listener.Forwarded == Replace {
+	if !r.x.trusted || r.x.terms.Forwarded == Replace {
 		return nil, false
 	}
 	return r.x.req.Lookup(r.x.head, id)
@@ -205,7 +205,7 @@ func (x *exchange) makeID() {
 }
 
 func (x *exchange) requestID() []byte {
-	if x.client.trusted {
+	if x.trusted {
 		if v, ok := x.req.Lookup(x.head, http1.XRequestID); ok && len(v) > 0 && len(v) <= maxRequestID && visible(v) {
 			return v
 		}

@@ -44,7 +44,7 @@ func (x *exchange) appendRespond(dst []byte, r *Respond, stays bool) ([]byte, er
 	if !hasDate(r.Header) {
 		dst = x.server.appendDate(dst)
 	}
-	dst = append(dst, "Proxy-Status: "+x.server.options.Name+"; details=\"answered here, without a backend\"\r\n"...)
+	dst = append(dst, "Proxy-Status: "+x.settings.Name+"; details=\"answered here, without a backend\"\r\n"...)
 	bodyAllowed := http1.BodyAllowed(r.Status, false)
 	if bodyAllowed {
 		dst = http1.AppendFraming(dst, http1.Framing{Kind: http1.Length, Length: int64(len(r.Body))})

@@ -127,7 +127,7 @@ func TestProxyStatusIsWellFormedWhateverTheDetail(t *testing.T) {
 }
 
 func TestAConnectionTooManyIsTurnedAway(t *testing.T) {
-	s := newSidecar(t, func(s *setup) { s.options.Limits.Connections = 1 })
+	s := newSidecar(t, func(s *setup) { s.settings.Limits.Connections = 1 })
 	dialRaw(t, s.addr)
 	until(t, "the first client", func() bool { return s.Clients() == 1 })
 	c := dialRaw(t, s.addr)

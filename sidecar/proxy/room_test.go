@@ -21,8 +21,8 @@ func TestRequestsBeyondTheMemoryWaitAndThenGetA503(t *testing.T) {
 		}
 	})
 	s := newSidecar(t, to(u), func(s *setup) {
-		s.options.Limits.Memory = 1
-		s.options.Limits.HeadTimeout = 500 * time.Millisecond
+		s.settings.Limits.Memory = 1
+		s.settings.Limits.HeadTimeout = 500 * time.Millisecond
 	})
 	var going []*client
 	for range 16 {

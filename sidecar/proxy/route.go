@@ -17,7 +17,7 @@ func (x *exchange) route() bool {
 		x.decision = Decision{Respond: ownOptions()}
 		return true
 	}
-	router := x.client.listener.Router()
+	router := x.terms.Router
 	x.router = router
 	limit := router.Limit()
 	if limit == 0 {
@@ -80,8 +80,9 @@ func (x *exchange) goOnWithout() {
 // stuck.
 func (x *exchange) takeOver(stuck *exchange) {
 	x.started, x.progress = stuck.started, stuck.progress
+	x.settings, x.terms, x.trusted = stuck.settings, stuck.terms, stuck.trusted
 	x.head = append([]byte(nil), stuck.head...)
-	if done, err := x.req.Parse(x.head, stuck.server.options.Limits.head()); err != nil || !done {
+	if done, err := x.req.Parse(x.head, stuck.settings.Limits.head()); err != nil || !done {
 		panic(fmt.Sprintf("a head that was parsed before can not be parsed again: %v", err))
 	}
 	x.body.Start(x.req.Body())

@@ -3,10 +3,8 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,27 +14,13 @@ import (
 
 	"outrider/sidecar/cause"
 	"outrider/sidecar/cluster"
-	"outrider/sidecar/http1"
 	"outrider/sidecar/stream"
 	"outrider/sidecar/warning"
 )
 
 // Options are what a Server is made of.
 type Options struct {
-	// Name stands in Via and Proxy-Status. It must be a token, and no other
-	// sidecar's: a request that already carries it has come back in a loop.
-	Name   string
-	Log    logrus.FieldLogger
-	Limits Limits
-
-	// Trusted are the clients whose X-Forwarded-* and X-Request-Id are believed.
-	Trusted []netip.Prefix
-	// TrustedToo tells of further ones; optional. It is asked once for a connection,
-	// and must not block.
-	TrustedToo func(netip.Addr) bool
-	// RefuseAmbiguousPaths answers 400 to paths that two parsers could read
-	// differently.
-	RefuseAmbiguousPaths bool
+	Log logrus.FieldLogger
 
 	// Loop carries the connections; nil stands for a new one. It must not be
 	// used before.
@@ -49,30 +33,12 @@ type Options struct {
 	// OnSuccess is told of each response that a backend on trial gave. Called as
 	// OnFailure is. Optional.
 	OnSuccess func(b *cluster.Backend)
-	// OnDone is told of each exchange, when it has ended. The summary is valid
-	// until it returns. Called on the exchange's task: it must not block.
-	// Optional; when nil, nothing is measured.
-	OnDone func(*Summary)
-	// Steps measures how long each step of an exchange takes, for OnDone.
-	Steps bool
 }
-
-// Limits bound what clients can ask of a Server.
-type Limits struct {
-	Connections int           // client connections at a time; more take the place of one that waits for a request, or are answered 503
-	Memory      int64         // bytes that all exchanges may take; beyond it new ones wait for HeadTimeout at most, then are answered 503. 0: no bounds
-	Head        int           // bytes of a head
-	Fields      int           // fields of a head
-	HeadTimeout time.Duration // for a whole head, from its first byte
-	ClientIdle  time.Duration // between exchanges
-	HalfClose   time.Duration // for a response to begin after the client's FIN
-}
-
-func (l Limits) head() http1.Limits { return http1.Limits{Head: l.Head, Fields: l.Fields} }
 
 // Server is the proxy: any number of listeners, one set of upstream pools.
 type Server struct {
 	options   Options
+	settings  atomic.Pointer[Settings]
 	loop      *stream.Loop
 	pools     pools
 	guard     *guard
@@ -83,7 +49,7 @@ type Server struct {
 	date      atomic.Pointer[string]
 
 	accepting sync.Mutex // guards doors
-	doors     []stream.Listener
+	doors     []door
 
 	clients   atomic.Int64
 	loiterers atomic.Int64 // answered clients that may still be sending
@@ -94,7 +60,7 @@ type Server struct {
 }
 
 // New wires a Server.
-func New(o Options) *Server {
+func New(o Options, settings *Settings) *Server {
 	if o.Loop == nil {
 		o.Loop = stream.NewLoop()
 	}
@@ -102,7 +68,7 @@ func New(o Options) *Server {
 		options: o, loop: o.Loop, guard: newGuard(),
 		warnings: warning.New(o.Log), strangers: warning.New(o.Log), born: time.Now(),
 	}
-	s.loop.Bound(o.Limits.Memory, o.Limits.HeadTimeout)
+	s.Set(settings)
 	s.refreshDate()
 	return s
 }
@@ -146,10 +112,13 @@ func (s *Server) Clients() int { return int(s.clients.Load()) }
 func (s *Server) Active() int { return int(s.active.Load()) }
 
 // Serve accepts connections from ln, which belongs to the server from then on,
-// and routes their requests by l, until StopAccepting.
+// and routes their requests by l, until StopAccepting or Close.
 func (s *Server) Serve(ln net.Listener, l *Listener) error {
-	door, err := s.open(ln)
-	if err != nil {
+	door, err := s.open(ln, l)
+	switch {
+	case errors.Is(err, net.ErrClosed):
+		return nil
+	case err != nil:
 		return err
 	}
 	for pause := time.Duration(0); ; {
@@ -163,7 +132,8 @@ func (s *Server) Serve(ln net.Listener, l *Listener) error {
 			return nil
 		case isLocal(err), cause.Timeout(err), errors.Is(err, syscall.ECONNABORTED):
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.warnings.Warn("accept "+l.Name, logrus.Fields{"listener": l.Name, logrus.ErrorKey: err}, "can not accept connections")
+			name := l.Terms().Name
+			s.warnings.Warn("accept "+name, logrus.Fields{"listener": name, logrus.ErrorKey: err}, "can not accept connections")
 			time.Sleep(pause) // nobody tells when what is short here is there again
 		default:
 			return err
@@ -171,33 +141,8 @@ func (s *Server) Serve(ln net.Listener, l *Listener) error {
 	}
 }
 
-func (s *Server) open(ln net.Listener) (stream.Listener, error) {
-	s.accepting.Lock()
-	defer s.accepting.Unlock()
-	door, err := s.loop.Listen(ln)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", ln.Addr(), err)
-	}
-	if s.draining.Load() {
-		_ = door.Close() // its owner may have closed it already
-		return door, nil
-	}
-	s.doors = append(s.doors, door)
-	return door, nil
-}
-
-// StopAccepting closes the listeners: who connects now is refused.
-func (s *Server) StopAccepting() {
-	s.accepting.Lock()
-	defer s.accepting.Unlock()
-	for _, door := range s.doors {
-		_ = door.Close()
-	}
-	s.doors = nil
-}
-
 func (s *Server) accept(conn *stream.Conn, l *Listener) {
-	if limit := s.options.Limits.Connections; limit > 0 && s.clients.Load() >= int64(limit) && !s.makeRoom("limits.connections") {
+	if limit := s.settings.Load().Limits.Connections; limit > 0 && s.clients.Load() >= int64(limit) && !s.makeRoom("limits.connections") {
 		s.counts.refused.Add(1)
 		s.loop.Go(func() { s.turnAway(conn) })
 		return
@@ -231,7 +176,7 @@ func (s *Server) turnAway(conn *stream.Conn) {
 		Status: http.StatusServiceUnavailable, Type: "connection_limit_reached", RetryAfter: true,
 		Detail: "too many connections (limits.connections)",
 	}
-	s.warnings.Warn("limits.connections", logrus.Fields{"limit": s.options.Limits.Connections}, fault.Detail)
+	s.warnings.Warn("limits.connections", logrus.Fields{"limit": s.settings.Load().Limits.Connections}, fault.Detail)
 	s.dismiss(conn, fault)
 }
 
@@ -241,7 +186,7 @@ func (s *Server) overloaded(conn *stream.Conn) {
 		Status: http.StatusServiceUnavailable, Type: "proxy_internal_response", RetryAfter: true,
 		Detail: "too many requests at once (limits.buffers)",
 	}
-	s.warnings.Warn("limits.buffers", logrus.Fields{"limit": s.options.Limits.Memory, "waiting": s.loop.Waiting()}, fault.Detail)
+	s.warnings.Warn("limits.buffers", logrus.Fields{"limit": s.settings.Load().Limits.Memory, "waiting": s.loop.Waiting()}, fault.Detail)
 	s.dismiss(conn, fault)
 }
 

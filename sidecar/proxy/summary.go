@@ -89,7 +89,7 @@ type progress struct {
 // reach notes how far the exchange has come.
 func (x *exchange) reach(p Phase) {
 	x.progress.phase = p
-	if x.server.options.Steps {
+	if x.settings.Steps {
 		x.progress.at[p] = x.server.clock()
 	}
 }
@@ -103,7 +103,7 @@ func (x *exchange) summarise() *Summary {
 		Outcome: x.decision.Outcome, Rule: x.decision.Rule, Version: x.decision.Version, Fault: x.fault,
 		By: x.whose(), Phase: p.phase, Received: p.received, Sent: p.sent, Duration: end - x.started,
 	}
-	if x.server.options.Steps {
+	if x.settings.Steps {
 		x.summary.measure(p, x.started, end)
 	}
 	return &x.summary

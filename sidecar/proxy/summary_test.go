@@ -31,7 +31,7 @@ type book struct {
 }
 
 func (b *book) option() option {
-	return func(s *setup) { s.options.OnDone, s.options.Steps = b.add, true }
+	return func(s *setup) { s.settings.OnDone, s.settings.Steps = b.add, true }
 }
 
 func (b *book) add(s *proxy.Summary) {

@@ -210,7 +210,7 @@ func TestAHostIsMadeForHTTP10(t *testing.T) {
 }
 
 func TestAmbiguousPathsAreRefusedWhereThatIsWanted(t *testing.T) {
-	strict := func(s *setup) { s.options.RefuseAmbiguousPaths = true }
+	strict := func(s *setup) { s.settings.RefuseAmbiguousPaths = true }
 	var rows []refusal
 	for _, path := range []string{
 		"/..", "/.", "/../a", "/a/..", "/a/../b", "/a/./b", "/a/.", "//", "//a", "/a//b", "/a//",
@@ -239,7 +239,7 @@ func TestAmbiguousPathsAreRefusedWhereThatIsWanted(t *testing.T) {
 
 func TestASlowHeadIsAnsweredWith408AndTheEnd(t *testing.T) {
 	app := newUpstream(t, answers(ok))
-	s := newSidecar(t, to(app), func(s *setup) { s.options.Limits.HeadTimeout = 50 * time.Millisecond })
+	s := newSidecar(t, to(app), func(s *setup) { s.settings.Limits.HeadTimeout = 50 * time.Millisecond })
 	for name, part := range map[string]string{
 		"a byte":                  "G",
 		"a line":                  "GET / HTTP/1.1\r\n",
@@ -261,7 +261,7 @@ func TestASlowHeadIsAnsweredWith408AndTheEnd(t *testing.T) {
 
 // Bytes that keep coming do not put the end of the wait off.
 func TestADrippingHeadIsSlow(t *testing.T) {
-	s := newSidecar(t, func(s *setup) { s.options.Limits.HeadTimeout = 100 * time.Millisecond })
+	s := newSidecar(t, func(s *setup) { s.settings.Limits.HeadTimeout = 100 * time.Millisecond })
 	c := dialRaw(t, s.addr).send("GET / HTTP/1.1\r\nHost: a\r\nX: ")
 	stop := make(chan struct{})
 	dripped := make(chan struct{})
@@ -290,7 +290,7 @@ func TestADrippingHeadIsSlow(t *testing.T) {
 // request that is late.
 func TestAnEmptyLineAloneIsNoRequest(t *testing.T) {
 	app := newUpstream(t, answers(ok))
-	s := newSidecar(t, to(app), func(s *setup) { s.options.Limits.HeadTimeout = 50 * time.Millisecond })
+	s := newSidecar(t, to(app), func(s *setup) { s.settings.Limits.HeadTimeout = 50 * time.Millisecond })
 	c := dialRaw(t, s.addr).send(post("Content-Length: 5\r\n", "hello") + "\r\n")
 	if got := c.response(); got.body != "ok" {
 		t.Errorf("got %s", got.Status)

@@ -191,7 +191,7 @@ func TestACutRequestIsCutForTheUpstream(t *testing.T) {
 					ended <- c.awaitClose()
 				})
 				s := newSidecar(t, to(app), func(s *setup) { // no limit ends it instead
-					s.options.Limits.HalfClose, s.policy.Response, s.policy.StreamIdle = time.Hour, time.Hour, time.Hour
+					s.settings.Limits.HalfClose, s.policy.Response, s.policy.StreamIdle = time.Hour, time.Hour, time.Hour
 				})
 				c := dialRaw(t, s.addr).send(post(row.fields, row.body))
 				until(t, "the body upstream", func() bool { return strings.HasSuffix(app.got(), row.upstream) })

@@ -307,7 +307,7 @@ func TestASilentTunnelHoldsNoBuffers(t *testing.T) {
 		c.write(upgraded)
 		_, _ = io.Copy(c.nc, c.in)
 	})
-	sc := newSidecar(t, to(up), func(s *setup) { s.options.Limits.Memory = tunnels * each })
+	sc := newSidecar(t, to(up), func(s *setup) { s.settings.Limits.Memory = tunnels * each })
 	silent := make([]*client, tunnels)
 	for i := range silent {
 		silent[i] = dialRaw(t, sc.addr).send(upgrading)

@@ -317,7 +317,7 @@ func (f *farSocket) ways(t *testing.T) (direct string, through map[string]string
 	a := newAuthority(t)
 	secure := newSecureServer(t, a.certificate("b", time.Now().Add(time.Hour)), f.ServeHTTP)
 	plain := serving(t, f.ServeHTTP)
-	behind := newSidecar(t, at(plain), func(s *setup) { s.options.Name = "behind" })
+	behind := newSidecar(t, at(plain), func(s *setup) { s.settings.Name = "behind" })
 	return plain.String(), map[string]string{
 		"a sidecar":                       newSidecar(t, at(plain)).addr,
 		"a sidecar with TLS behind it":    newSidecar(t, at(secure.addr), secured("b", a)).addr,

@@ -60,7 +60,7 @@ func (v *Versions) takeUp() {
 }
 
 // A Candidate is a version that is about to become active. Nothing else changes
-// before it is: whoever prepares it activates it.
+// before it is: whoever prepares it activates it, or drops it.
 type Candidate struct {
 	versions *Versions
 	next     *version // nil: the files hold what is active
@@ -113,9 +113,12 @@ func tooManyMoves(name string, moves *record.Moves, most float64) error {
 }
 
 // same reports whether a version would run just so with other settings. The shadow
-// is another script's affair.
+// is another script's affair, and how many decisions are kept the ring's.
 func same(a, b Settings) bool {
 	a.Shadow = b.Shadow
+	if a.Record > 0 && b.Record > 0 {
+		a.Record = b.Record
+	}
 	return reflect.DeepEqual(a, b)
 }
 
@@ -138,12 +141,19 @@ func (v *Versions) compare(next, active *version) record.Moves {
 	return moves
 }
 
+// Drop lets the candidate go: nothing has changed.
+func (c *Candidate) Drop() {
+	c.versions.retire(c.next)
+	c.versions.changing.Unlock()
+}
+
 // Activate swaps the candidate in.
 func (c *Candidate) Activate() {
 	v := c.versions
 	defer v.changing.Unlock()
 	v.settings = c.settings
 	v.shadow.want(c.settings)
+	v.keepDecisions(c.settings.Record)
 	if c.next == nil {
 		v.tell(nil)
 		return

@@ -109,7 +109,7 @@ func try(t *testing.T, script string, change ...func(*setup)) (*site, error) {
 	t.Helper()
 	s := &site{t: t, file: filepath.Join(t.TempDir(), "route.js"), log: &book{}}
 	with := setup{
-		options:  rollout.Options{Log: s.log.logger(), Clusters: oneAndTwo{}, Record: 100},
+		options:  rollout.Options{Log: s.log.logger(), Clusters: oneAndTwo{}},
 		settings: s.settings(),
 	}
 	for _, do := range change {
@@ -180,7 +180,7 @@ func always(cluster string) string { return "function route() { return '" + clus
 
 func (s *site) settings() rollout.Settings {
 	return rollout.Settings{
-		File: s.file, Timeout: 5 * time.Second, OnError: "fail", MaxMoved: 1,
+		File: s.file, Timeout: 5 * time.Second, OnError: "fail", MaxMoved: 1, Record: 100,
 		Probation: rollout.Probation{ErrorRate: 0.01, MinErrors: 5, Window: time.Minute},
 	}
 }

@@ -166,8 +166,8 @@ func (v *Versions) load(s Settings, from snapshot) (*version, error) {
 	}
 	options := s.scripting(from)
 	options.Log, options.Clusters = v.log, v.options.Clusters
-	if v.records != nil {
-		options.OnCall = func(n *scripting.Reading, d scripting.Decision) { v.records.Add(hash, n, d) }
+	if s.Record > 0 {
+		options.OnCall = func(n *scripting.Reading, d scripting.Decision) { v.note(hash, n, d) }
 	}
 	script, err := scripting.Load(from.source(), options)
 	if err != nil {

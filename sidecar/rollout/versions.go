@@ -27,7 +27,6 @@ type Options struct {
 	Log      logrus.FieldLogger
 	Clusters scripting.Clusters
 	StateDir string // where the last good version is kept; "" keeps none
-	Record   int    // how many decisions are kept; 0 keeps none
 }
 
 // Settings are what the configuration says of the script. They are part of a
@@ -45,6 +44,7 @@ type Settings struct {
 	DefaultCluster string // "" = none
 	Probation      Probation
 	Shadow         Shadowing
+	Record         int     // how many decisions are kept; 0 keeps none
 	MaxMoved       float64 // the share of the recorded requests that a new version may move, 0 to 1
 }
 
@@ -54,9 +54,9 @@ type Versions struct {
 	log     logrus.FieldLogger
 	active  atomic.Pointer[version]
 	told    atomic.Pointer[told]
-	bell    chan struct{}  // rung when the active version is to be judged
-	tasks   sync.WaitGroup // versions that are being closed
-	records *record.Ring   // nil: no decision is kept
+	bell    chan struct{}               // rung when the active version is to be judged
+	tasks   sync.WaitGroup              // versions that are being closed
+	records atomic.Pointer[record.Ring] // nil: no decision is kept
 	shadow  *shadow
 	taken   atomic.Uint64 // versions that were taken back
 
@@ -99,9 +99,7 @@ func New(o Options, s Settings) (*Versions, error) {
 	v := &Versions{options: o, log: o.Log, settings: s, bell: make(chan struct{}, 1)}
 	v.shadow = newShadow(o)
 	v.shadow.want(s)
-	if o.Record > 0 {
-		v.records = record.NewRing(o.Record)
-	}
+	v.keepDecisions(s.Record)
 	before, err := readKept(o.StateDir)
 	if err != nil {
 		v.log.Error(err.Error())
@@ -221,20 +219,40 @@ func (*Versions) Count(d *Decision) {
 	}
 }
 
+// keepDecisions keeps so many from now on, also of those that are kept already.
+func (v *Versions) keepDecisions(n int) {
+	ring := v.records.Load()
+	switch {
+	case n == 0:
+		v.records.Store(nil)
+	case ring == nil:
+		v.records.Store(record.NewRing(n))
+	case ring.Size() != n:
+		v.records.Store(ring.Resized(n))
+	}
+}
+
+// note keeps a decision of a version.
+func (v *Versions) note(hash string, n *scripting.Reading, d scripting.Decision) {
+	if ring := v.records.Load(); ring != nil {
+		ring.Add(hash, n, d)
+	}
+}
+
 // Decisions are the last ones, the oldest first. Nil: none are kept.
 func (v *Versions) Decisions() []record.Entry {
-	if v.records == nil {
-		return nil
+	if ring := v.records.Load(); ring != nil {
+		return ring.Entries()
 	}
-	return v.records.Entries()
+	return nil
 }
 
 // Decision is the last one on the request with this id.
 func (v *Versions) Decision(id string) (record.Entry, bool) {
-	if v.records == nil {
-		return record.Entry{}, false
+	if ring := v.records.Load(); ring != nil {
+		return ring.Find(id)
 	}
-	return v.records.Find(id)
+	return record.Entry{}, false
 }
 
 // Close ends what runs for the versions, and waits for it. Run has returned.
