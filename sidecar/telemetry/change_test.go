@@ -21,14 +21,15 @@ func TestOtherOptionsAreInForceWhenTheyAreApplied(t *testing.T) {
 	folder := t.TempDir()
 	first, second := filepath.Join(folder, "first"), filepath.Join(folder, "second")
 	l := run(t, AccessOptions{File: first})
-	apply, undo, err := l.Prepare(AccessOptions{All: true, Sample: 1, Text: true, File: second})
+	_, undo, err := l.Prepare(AccessOptions{All: true, Sample: 1, Text: true, File: second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if undo(); l.Wants(good()) {
 		t.Error("options that were dropped are in force")
 	}
-	if apply, _, err = l.Prepare(AccessOptions{All: true, Sample: 1, Text: true, File: second}); err != nil {
+	apply, _, err := l.Prepare(AccessOptions{All: true, Sample: 1, Text: true, File: second})
+	if err != nil {
 		t.Fatal(err)
 	}
 	l.Write(good())
