@@ -204,21 +204,37 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// calm tells whether nobody claims anything, and all use the victim.
-func (f *fleet) calm() bool {
+// awaitCalm waits until nobody claims anything, and all use the victim.
+func (f *fleet) awaitCalm(ctx context.Context) error {
+	err := until(ctx, time.Minute, "all are back", func() bool { away, hear := f.restless(); return away+hear == 0 })
+	if away, hear := f.restless(); err != nil {
+		return fmt.Errorf("%w: %d of %d turn away, and %d hear claims, such as %s", err, away, len(f.sidecars), hear, f.sidecars[0].why(f.victim))
+	}
+	return err
+}
+
+// restless counts the sidecars that turn away from the victim, and those that hear
+// that it is down.
+func (f *fleet) restless() (away, hear int) {
 	for _, s := range f.sidecars {
 		if !s.turnedAt().IsZero() {
-			return false
+			away++
 		}
-		for _, b := range s.Health().Backends {
-			for _, c := range b.Claims {
-				if c.State == gossip.Down.String() {
-					return false
-				}
-			}
+		if s.holds(f.victim) {
+			hear++
 		}
 	}
-	return true
+	return away, hear
+}
+
+// why is what a sidecar says of the victim.
+func (s *sidecar) why(victim *backend) string {
+	for _, b := range s.Health().Backends {
+		if b.Address == victim.address {
+			return s.Peers().Self.Name + ": " + b.Why
+		}
+	}
+	return ""
 }
 
 // holds tells whether a sidecar has heard a peer say that the victim is down.

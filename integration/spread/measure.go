@@ -28,7 +28,7 @@ func (f *fleet) die(ctx context.Context, quiet rate) (death, error) {
 	if err := f.victim.revive(); err != nil {
 		return death{}, err
 	}
-	return d, until(ctx, time.Minute, "all are back", f.calm)
+	return d, f.awaitCalm(ctx)
 }
 
 func (f *fleet) allTurned() bool {
@@ -113,5 +113,5 @@ func (f *fleet) catchUp(ctx context.Context, cut time.Duration) (time.Duration, 
 	if err := f.victim.revive(); err != nil {
 		return 0, err
 	}
-	return took, until(ctx, time.Minute, "all are back", f.calm)
+	return took, f.awaitCalm(ctx)
 }

@@ -306,6 +306,9 @@ func (m *Monitor) idle(now time.Time) (wait time.Duration, ok bool) {
 		if due := w.passive.due(); !due.IsZero() {
 			soonest(due)
 		}
+		if w.confirm.After(now) {
+			soonest(w.confirm)
+		}
 		if w.due.IsZero() || w.checking || (full && w.target.Checker != nil) {
 			continue
 		}

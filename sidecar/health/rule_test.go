@@ -380,6 +380,21 @@ func TestTheRuleOfSharedHealth(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			l.said(t, "10.0.0.1 down by tcp")
 		},
+		"R7: who was told confirms it a little later, for three of all to speak": func(t *testing.T) {
+			const peers = 200
+			b := &farEnd{}
+			l := among(t, peers, shared(1, b))
+			b.become(refused())
+			l.down(1, 2)
+			time.Sleep(maxSpread + time.Millisecond)
+			if l.status(1).Streak.Bad == 0 {
+				t.Fatal("nobody has looked")
+			}
+			l.said(t)
+			l.down(1, 3) // two have said so by now
+			time.Sleep(longestPause)
+			l.said(t, "10.0.0.1 down by tcp")
+		},
 		"R7: one that flaps is told once a second at most": func(t *testing.T) {
 			b := &farEnd{}
 			fast := shared(1, b)
@@ -573,6 +588,14 @@ func eventuallyChecking(f *farEnd) {
 			return
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestThePauseBeforeAConfirmationGrowsWithThePeers(t *testing.T) {
+	for peers, want := range map[int]time.Duration{0: 0, 2: 8 * time.Millisecond, 50: 200 * time.Millisecond, 1000: longestPause} {
+		if got := confirmPause(peers, 1); got != want {
+			t.Errorf("%d peers: up to %v, want %v", peers, got, want)
+		}
 	}
 }
 

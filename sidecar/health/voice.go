@@ -15,6 +15,12 @@ const (
 	suddenly      = 5 * time.Second // so close together that one cause of our own is likely
 	enoughVoices  = 3               // claims about a place that need no more confirmation
 	speechSpacing = time.Second     // the shortest time between two claims of ours that one backend is down
+
+	// Who was told that a backend is down, and finds it so, waits for a random part of
+	// these before it says so, too: about as long as news take for every third of
+	// the peers. So enoughVoices speak, and not all of them at once.
+	perVoice     = 4 * time.Millisecond // for each peer
+	longestPause = time.Second
 )
 
 // selfDoubt is why a sidecar should not tell what it sees; empty: there is no reason.
@@ -45,8 +51,10 @@ func (m *Monitor) speak(w *watch, now time.Time) {
 		return
 	}
 	switch bad := w.target.Checker != nil && w.target.Subject != (Subject{}) && (w.streak.Down || w.streak.Bad > 0); {
+	case w.claimed == Subject{} && !bad:
+		w.confirm = time.Time{}
 	case w.claimed == Subject{}:
-		if bad && m.maySpeak(w, now) {
+		if m.maySpeak(w, now) && m.isFirst(w, now) {
 			m.claim(w, now)
 		}
 	case w.claimed.Place != w.target.Subject.Place, w.target.Checker == nil, !bad && w.streak.Good >= w.target.Rise:
@@ -90,6 +98,24 @@ func (m *Monitor) maySpeak(w *watch, now time.Time) bool {
 	failing, of, agreed := m.failingWith(w)
 	m.silence = selfDoubt(m.hearing(), failing, of, agreed)
 	return m.silence == "" && m.heard.downs(w.target.Subject.Place) < enoughVoices
+}
+
+// isFirst tells whether nobody else has said so, or else whether it is time to
+// confirm it.
+func (m *Monitor) isFirst(w *watch, now time.Time) bool {
+	if m.heard.downs(w.target.Subject.Place) == 0 {
+		return true
+	}
+	if w.confirm.IsZero() {
+		w.confirm = now.Add(confirmPause(m.peers(), m.rng.Float64()))
+	}
+	return !now.Before(w.confirm)
+}
+
+// confirmPause is how long to wait, among so many peers, before a known claim is
+// confirmed; dice is evenly distributed in [0,1).
+func confirmPause(peers int, dice float64) time.Duration {
+	return time.Duration(dice * float64(min(time.Duration(peers)*perVoice, longestPause)))
 }
 
 // failingWith counts the places that fail and began to do so about when w did, out of

@@ -53,6 +53,7 @@ type watch struct {
 	failing   time.Time // when its present run of bad results began; zero: there is none
 	claimed   Subject   // what we tell peers to be down; zero: nothing
 	claimedAt time.Time // when we last began to
+	confirm   time.Time // when we may say what others have said; zero: there is nothing to confirm
 }
 
 func newWatch(t Target, now time.Time) *watch {
