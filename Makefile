@@ -7,7 +7,7 @@ PACKAGES      = ./...
 OUTSIDE       = -e /integration/wire -e /integration/scripts -e /integration/doctor -e /integration/prometheus
 FUZZTIME     ?= 60s
 
-.PHONY: build demo test test-unit race alloc scripts kubernetes attach doctor prometheus compose wire fuzz lint bench spread fmt
+.PHONY: build demo test test-unit race alloc scripts kubernetes attach doctor prometheus compose faults wire fuzz lint bench spread fmt
 
 build: ## the command, as ./outrider
 	CGO_ENABLED=0 go build -trimpath -o outrider ./sidecar
@@ -16,7 +16,7 @@ demo: ## everything in one process, to play with
 	go run ./sidecar demo
 
 test: ## all tests, with the race detector
-	@integration/needs.sh cc docker docker-compose ip node promtool slowhttptest tsc
+	@integration/needs.sh cc docker docker-compose $(if $(IPTABLES_IMAGE),,iptables) ip node promtool slowhttptest tsc
 	$(MAKE) race alloc scripts kubernetes attach doctor prometheus compose wire
 
 test-unit: ## all tests that need nothing but Go, without the race detector: faster
@@ -42,8 +42,12 @@ prometheus: ## alert rules and metrics, by Prometheus' own tool
 	CGO_ENABLED=0 go test -count=1 ./integration/prometheus
 
 compose: ## docker-compose.yml, with real containers that are broken on purpose
-	@integration/needs.sh docker compose
+	@integration/needs.sh docker compose $(if $(IPTABLES_IMAGE),,iptables)
 	CGO_ENABLED=0 go test -v -count=1 -tags integration -timeout 20m ./integration/compose
+
+faults: ## the same, and what it showed goes into integration/FAULTS.md
+	@integration/needs.sh docker compose $(if $(IPTABLES_IMAGE),,iptables)
+	OUTRIDER_FAULTS=1 CGO_ENABLED=0 go test -v -count=1 -tags integration -timeout 25m ./integration/compose
 
 # The cache does not know the program that these tests build and start.
 wire: ## the real program under attack, seen from outside; nothing else runs meanwhile

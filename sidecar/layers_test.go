@@ -50,6 +50,7 @@ func allowed() map[string][]string {
 		"outrider/integration/spread": {"outrider/gossip", "outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/health",
 			"github.com/hashicorp/memberlist"}, // whole sidecars on a network of its own
 		"outrider/integration/bench":              {},
+		"outrider/integration/compose/poison":     {"outrider/gossip", "outrider/sidecar/health"}, // a peer that lies
 		"outrider/integration/app":                {},
 		"outrider/integration/compose":            {},
 		"outrider/integration/prometheus":         {},

@@ -17,6 +17,7 @@ func TestABackendThatClosesIdleConnectionsFailsNoRequest(t *testing.T) {
 	l.awaitMore(s, 600)
 	answers := l.stop()
 	answers.expectFine(t, 700)
+	report(t, "a backend closes connections as soon as they rest", answers, 0, 0)
 	if n := len(answers.since(told).from("app-b")); n < 200 {
 		t.Errorf("app-b gave %d of %d answers: it was not tried", n, len(answers.since(told)))
 	}

@@ -33,14 +33,14 @@ const (
 )
 
 func TestADeadBackendLeavesAndComesBackAndNoRequestFails(t *testing.T) {
-	deadBackend(t, openShop(t), turnAwayTogether)
+	deadBackend(t, openShop(t), "with gossip", turnAwayTogether)
 }
 
 func TestADeadBackendLeavesAndComesBackWithoutGossip(t *testing.T) {
-	deadBackend(t, openShopWithoutGossip(t), turnAwayAlone)
+	deadBackend(t, openShopWithoutGossip(t), "without gossip", turnAwayAlone)
 }
 
-func deadBackend(t *testing.T, s *shop, turnAway time.Duration) {
+func deadBackend(t *testing.T, s *shop, how string, turnAway time.Duration) {
 	l := startLoad(t, 200, s.at("a", "/one/"), s.at("b", "/one/"), s.at("c", "/one/"))
 	l.awaitMore(s, 300)
 
@@ -66,7 +66,7 @@ func deadBackend(t *testing.T, s *shop, turnAway time.Duration) {
 	l.awaitMore(s, 300)
 
 	answers := l.stop()
-	t.Logf("%d requests, the slowest took %v; turned away after %v", len(answers), answers.worst(), gone.Sub(killed))
+	report(t, "a backend is killed, "+how, answers, gone.Sub(killed), back.Sub(started))
 	answers.expectFine(t, 900)
 	answers.until(before).expectShares(t, 30, "app-a", "app-b")
 	answers.since(gone).until(started).expectShares(t, 0, "app-a")
