@@ -75,18 +75,25 @@ func (o *observed) change(c Change) {
 
 const properMembers = 5
 
+// clusterOf has the first n targets as members.
+func clusterOf(n int, tryWhenAllDown bool) *cluster.Cluster {
+	c := cluster.New("one", &cluster.Policy{TryWhenAllDown: tryWhenAllDown}, rand.New(rand.NewPCG(1, 2)))
+	var members []cluster.Member
+	for i := 1; i <= n; i++ {
+		members = append(members, cluster.Member{Name: key(i).Addr.String(), Addr: key(i).Addr, Weight: 1})
+	}
+	c.SetMembers(members)
+	return c
+}
+
 // follow runs a Monitor over targets, and a cluster that does what it says.
 func follow(t *testing.T, rng *rand.Rand, checkers ...Checker) (*Monitor, *observed) {
 	t.Helper()
-	o := &observed{current: map[Key]*episode{}, episodes: map[Key][]episode{}}
-	o.cluster = cluster.New("one", &cluster.Policy{}, rand.New(rand.NewPCG(1, 2)))
-	var members []cluster.Member
+	o := &observed{cluster: clusterOf(len(checkers), false), current: map[Key]*episode{}, episodes: map[Key][]episode{}}
 	var targets []Target
 	for i, c := range checkers {
 		targets = append(targets, shared(i+1, c))
-		members = append(members, cluster.Member{Name: targets[i].Name, Addr: targets[i].Addr, Weight: 1})
 	}
-	o.cluster.SetMembers(members)
 	m := New(Options{
 		OnChange: o.change, Rand: rand.New(rand.NewPCG(rng.Uint64(), 3)), Local: true,
 		Publish: func(Subject, ClaimState) {}, Hearing: func() Hearing { return Hearing{Peers: 5, Most: 5} },

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // listening is a Monitor among peers, and what it told them.
@@ -299,6 +301,29 @@ func TestTheRuleOfSharedHealth(t *testing.T) {
 			}
 			if checks := len(b.begun()) - before; checks < 8 || checks > 12 {
 				t.Errorf("%d checks in ten seconds", checks)
+			}
+		},
+		"R5: with nobody left, the cluster decides": func(t *testing.T) {
+			for try, want := range map[bool]bool{false: false, true: true} {
+				b := &farEnd{}
+				o := &observed{cluster: clusterOf(1, try), current: map[Key]*episode{}, episodes: map[Key][]episode{}}
+				m := New(Options{OnChange: o.change, Rand: rand.New(rand.NewPCG(1, 2))})
+				m.Set([]Target{shared(1, b)})
+				ctx, stop := context.WithCancel(t.Context())
+				var running sync.WaitGroup
+				running.Go(func() { m.Run(ctx) })
+				m.Hear(claim(1, 2, ClaimedDown, ByTCP))
+				synctest.Wait()
+				if o.cluster.Pick(nil) == nil {
+					t.Error("the last one is a suspect, and nobody is picked")
+				}
+				b.become(refused())
+				time.Sleep(5 * time.Second)
+				if got := o.cluster.Pick(nil) != nil; got != want {
+					t.Errorf("all are down: picked %v, want %v", got, want)
+				}
+				stop()
+				running.Wait()
 			}
 		},
 		"R6: many failures that nobody else sees are told to nobody": func(t *testing.T) {
@@ -659,6 +684,72 @@ func FuzzSubject(f *testing.F) {
 		}
 		if again := s.Key(); again != key {
 			t.Errorf("%q is read as %+v, whose key is %q", key, s, again)
+		}
+	})
+}
+
+func TestDifferentSubjectsHaveDifferentKeys(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		drawn := func(name string) Subject {
+			s := Subject{Kind: ClaimKind(rapid.IntRange(1, 6).Draw(t, name+" kind"))}
+			ip := netip.AddrFrom4([4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, name+" ip")))
+			if rapid.Bool().Draw(t, name+" is v6") {
+				ip = netip.AddrFrom16([16]byte(append([]byte{0x20, 1}, rapid.SliceOfN(rapid.Byte(), 14, 14).Draw(t, name+" v6")...)))
+			}
+			s.Addr = netip.AddrPortFrom(ip, rapid.Uint16().Draw(t, name+" port"))
+			s.ServerName = rapid.StringN(0, 20, 60).Draw(t, name+" server name")
+			s.Scope = rapid.StringN(0, 20, 60).Draw(t, name+" scope")
+			if s.Kind == ByHTTP {
+				s.Path = rapid.Uint32().Draw(t, name+" path")
+			}
+			return s
+		}
+		a, b := drawn("a"), drawn("b")
+		if got, err := ParseSubject(a.Key()); err != nil || got != a {
+			t.Fatalf("%+v became %+v, %v", a, got, err)
+		}
+		if (a == b) != (a.Key() == b.Key()) {
+			t.Fatalf("%+v and %+v have the keys %q and %q", a, b, a.Key(), b.Key())
+		}
+	})
+}
+
+// However claims are put and dropped, what is held is what was put last and not
+// dropped, and a place of which nobody says anything costs nothing.
+func TestHearsayHoldsWhatWasPutLastAndNotDropped(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := hearsay{}
+		type at struct {
+			place Place
+			voice voice
+		}
+		want := map[at]Claim{}
+		for i := range rapid.IntRange(0, 60).Draw(t, "steps") {
+			c := claim(rapid.IntRange(1, 4).Draw(t, "target"), rapid.Uint64Range(1, 4).Draw(t, "observer"),
+				ClaimState(rapid.IntRange(0, 2).Draw(t, "state")), ClaimKind(rapid.IntRange(1, 5).Draw(t, "kind")))
+			c.Made = time.Unix(int64(i), 0)
+			where := at{c.Place, c.voice()}
+			if rapid.Bool().Draw(t, "drop") {
+				h.drop(c.Observer, c.Subject)
+				delete(want, where)
+			} else {
+				h.put(c)
+				want[where] = c
+			}
+		}
+		held := 0
+		for place, about := range h {
+			if len(about) == 0 {
+				t.Fatalf("nobody says anything of %v, and it is held", place)
+			}
+			for v, c := range about {
+				if held++; want[at{place, v}] != c {
+					t.Fatalf("held %+v, want %+v", c, want[at{place, v}])
+				}
+			}
+		}
+		if held != len(want) {
+			t.Fatalf("%d held, want %d", held, len(want))
 		}
 	})
 }
