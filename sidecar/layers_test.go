@@ -15,13 +15,13 @@ import (
 // design: change it here first, and say why in the commit.
 func allowed() map[string][]string {
 	return map[string][]string{
-		"outrider/sidecar": {"outrider/sidecar/app", "outrider/sidecar/admin", "outrider/sidecar/attach", "outrider/sidecar/config", "outrider/sidecar/doctor",
+		"outrider/sidecar": {"outrider/sidecar/app", "outrider/sidecar/admin", "outrider/sidecar/attach", "outrider/sidecar/config", "outrider/sidecar/doctor", "outrider/sidecar/watch",
 			"outrider/sidecar/demo", "outrider/scripts", "outrider/scripting", "outrider/scripting/cases", "outrider/scripting/record"},
 		"outrider/sidecar/app": {"outrider/sidecar/admin", "outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/config",
 			"outrider/sidecar/health", "outrider/sidecar/proxy", "outrider/sidecar/stream", "outrider/sidecar/telemetry", "outrider/sidecar/warning",
 			"outrider/sidecar/rollout", "outrider/scripting", "outrider/scripting/cases", "outrider/scripting/record",
 			"outrider/gossip"}, // joins it with health, which do not know each other
-		"outrider/sidecar/rollout":  {"outrider/scripting", "outrider/scripting/bundle", "outrider/scripting/cases", "outrider/scripting/record", "outrider/sidecar/mount"}, // a version has to meet its cases
+		"outrider/sidecar/rollout":  {"outrider/scripting", "outrider/scripting/bundle", "outrider/scripting/cases", "outrider/scripting/record", "outrider/sidecar/mount", "outrider/sidecar/watch"}, // a version has to meet its cases
 		"outrider/scripting/record": {"outrider/scripting"},
 		"outrider/scripting/bundle": {"outrider/scripting", "github.com/evanw/esbuild"},
 		"outrider/sidecar/demo":     {"outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/proxy"},
@@ -39,6 +39,7 @@ func allowed() map[string][]string {
 		"outrider/sidecar/stream":    {},
 		"outrider/sidecar/telemetry": {"github.com/prometheus/client_golang"},
 		"outrider/sidecar/warning":   {},
+		"outrider/sidecar/watch":     {},
 		"outrider/scripting":         {"github.com/dop251/goja"},
 		"outrider/scripting/cases":   {"outrider/scripting", "outrider/scripting/bundle"}, // tests what production runs, by what production runs
 		"outrider/scripts":           {},

@@ -49,6 +49,7 @@ func run(ctx context.Context, from *source) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	tasks.Go(func() { obeySignals(ctx, a) })
+	tasks.Go(func() { followFiles(ctx, from, a, log) })
 	tasks.Go(func() { new(scavenger).run(ctx) })
 	return a.Run(ctx)
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
 	"outrider/sidecar/config"
+	"outrider/sidecar/watch"
 )
 
 // source is where the configuration comes from: the flags that every verb shares
@@ -14,6 +16,7 @@ import (
 type source struct {
 	file  string
 	flags map[string]*string // by the key that they set
+	read  atomic.Pointer[watch.Reads]
 }
 
 // flagsOfKeys are the keys that have a flag of their own, and what it is for.
@@ -59,7 +62,16 @@ func (s *source) usable() (*config.Config, error) {
 }
 
 // load reads the configuration; it can be called again for a reload.
-func (s *source) load() (*config.Config, error) { return config.Load(s.given()) }
+func (s *source) load() (*config.Config, error) {
+	read := new(watch.Reads)
+	defer s.read.Store(read)
+	given := s.given()
+	given.Files.ReadFile = read.ReadFile
+	return config.Load(given)
+}
+
+// lastRead are the files that the last load has read, or looked for.
+func (s *source) lastRead() *watch.Reads { return s.read.Load() }
 
 // given is what a configuration is made from, as it is now.
 func (s *source) given() config.Source {

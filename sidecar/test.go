@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"outrider/scripting/cases"
 	"outrider/sidecar/app"
 	"outrider/sidecar/config"
+	"outrider/sidecar/watch"
 )
 
 // testRun is what `outrider test` was asked for.
@@ -99,25 +101,29 @@ func (t *testRun) table(c *config.Config) (string, error) {
 
 // again tests now and whenever one of the files changes, until ctx is done.
 func (t *testRun) again(ctx context.Context, out io.Writer) error {
-	w, err := newWatch()
+	w, err := watch.New()
 	if err != nil {
 		return fmt.Errorf("files can not be watched: %w", err)
 	}
-	defer w.close()
+	defer w.Close()
 	for {
-		if err := w.follow(t.watched()); err != nil {
-			return fmt.Errorf("files can not be watched: %w", err)
-		}
+		files := t.watched()
+		before := watch.Around(files)
 		if err := t.run(ctx, out); err != nil {
 			fmt.Fprintf(out, "%v\n", err)
 		}
-		if err := w.follow(t.watched()); err != nil { // it may have read more
-			return fmt.Errorf("files can not be watched: %w", err)
+		if now := t.watched(); !slices.Equal(now, files) { // it has read more
+			files, before = now, watch.Around(now)
 		}
 		if ctx.Err() == nil {
 			fmt.Fprintf(out, "\nwaiting for a change\n")
 		}
-		if !w.await(ctx) {
+		look := func() watch.Glance {
+			w.Follow(files)
+			now := watch.Around(files)
+			return watch.Glance{Now: now, Changed: now != before}
+		}
+		if !w.Changed(ctx, time.Second, look) {
 			return nil
 		}
 	}

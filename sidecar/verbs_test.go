@@ -134,9 +134,9 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 	_, _ = io.WriteString(ts.Stdout(), answer)
 }
 
-// signal NAME: sends TERM, INT or HUP to the programs in the background.
+// signal NAME: sends TERM, INT, HUP or USR1 to the programs in the background.
 func signalSidecar(ts *testscript.TestScript, _ bool, args []string) {
-	signal := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP}[args[0]]
+	signal := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1}[args[0]]
 	for _, program := range ts.BackgroundCmds() {
 		ts.Check(program.Process.Signal(signal))
 	}

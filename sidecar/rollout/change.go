@@ -14,35 +14,39 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"outrider/scripting/record"
+	"outrider/sidecar/watch"
 )
+
+// pollEvery is how often the files are read, whether or not an event came.
+const pollEvery = 500 * time.Millisecond
 
 // Run keeps the version active that the files hold, until ctx is done.
 func (v *Versions) Run(ctx context.Context) {
-	w, err := newWatch()
+	w, err := watch.New()
 	if err != nil {
 		v.log.WithError(err).Warn("the file system does not tell of changes: a changed script is seen a little later")
 	}
-	defer w.close()
+	defer w.Close()
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	beside.Go(func() { v.shadow.run(ctx) })
-	p := patient{}
-	for w.await(ctx, v.bell, p.within(time.Now())) {
+	p := watch.Patient{Poll: pollEvery}
+	for w.Await(ctx, v.bell, p.Within(time.Now())) {
 		v.judge()
-		if p.saw(v.look(w), time.Now()) {
+		if p.Saw(v.look(w), time.Now()) {
 			v.takeUp()
 		}
 	}
 }
 
 // look reports what the files hold, and whether that is something new.
-func (v *Versions) look(w *watch) glance {
+func (v *Versions) look(w *watch.Watch) watch.Glance {
 	v.changing.Lock()
 	defer v.changing.Unlock()
-	w.follow(v.files)
-	now := lookAt(v.files)
+	w.Follow(v.files)
+	now := watch.Around(v.files)
 	_, err := os.Stat(v.settings.File)
-	return glance{now: now, changed: now != v.seen, missing: errors.Is(err, fs.ErrNotExist)}
+	return watch.Glance{Now: now, Changed: now != v.seen, Missing: errors.Is(err, fs.ErrNotExist)}
 }
 
 // takeUp makes what the files hold active, or says why not.

@@ -14,6 +14,7 @@ import (
 
 	"outrider/scripting"
 	"outrider/scripting/record"
+	"outrider/sidecar/watch"
 )
 
 // Shadowing says which script is asked beside the active one. The fields are those
@@ -165,7 +166,7 @@ type shadowWatch struct {
 	shadow *shadow
 	active Settings
 	files  []string
-	seen   look
+	seen   watch.Look
 	told   int // moves and failures
 }
 
@@ -177,18 +178,18 @@ func (w *shadowWatch) look() {
 	wanted := s.wanted
 	s.mu.Unlock()
 	wanted.File, wanted.Tests = wanted.Shadow.File, nil
-	now := lookAt(w.files)
+	now := watch.Around(w.files)
 	if reflect.DeepEqual(wanted, w.active) && now == w.seen {
 		return
 	}
 	w.active, w.told = wanted, 0
 	if wanted.File == "" {
-		w.files, w.seen = nil, lookAt(nil)
+		w.files, w.seen = nil, watch.Around(nil)
 		s.replace(nil, ShadowStatus{})
 		return
 	}
 	from, files, err := read(wanted)
-	w.files, w.seen = files, lookAt(files)
+	w.files, w.seen = files, watch.Around(files)
 	state := ShadowStatus{File: wanted.File, Fault: err}
 	var next *shadowed
 	if err == nil {

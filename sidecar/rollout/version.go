@@ -13,6 +13,7 @@ import (
 	"outrider/scripting"
 	"outrider/scripting/bundle"
 	"outrider/scripting/cases"
+	"outrider/sidecar/watch"
 )
 
 // A version is one state of the script's files, built and ready to route.
@@ -118,7 +119,7 @@ func (v *Versions) build(s Settings) (*version, error) {
 // so that a change meanwhile is one.
 func (v *Versions) read(s Settings) (from snapshot, err error) {
 	for range 3 {
-		v.seen = lookAt(v.files)
+		v.seen = watch.Around(v.files)
 		var files []string
 		if from, files, err = read(s); slices.Equal(files, v.files) {
 			break

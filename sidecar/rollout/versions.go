@@ -20,6 +20,7 @@ import (
 	"outrider/scripting/cases"
 	"outrider/scripting/record"
 	"outrider/sidecar/mount"
+	"outrider/sidecar/watch"
 )
 
 // Options do not change while the sidecar runs.
@@ -64,8 +65,8 @@ type Versions struct {
 	settings Settings
 	previous *version
 	refused  *refusal
-	files    []string // that the last build read
-	seen     look     // of those files, before the last build
+	files    []string   // that the last build read
+	seen     watch.Look // of those files, before the last build
 }
 
 // told is what Status tells beside the active version itself.
