@@ -22,6 +22,7 @@ type Policy struct {
 	UpstreamIdle time.Duration // how long an unused connection is kept
 
 	Retries     int           // further tries after the first, as far as the budget goes
+	Balance     Balance       // how Pick chooses
 	MaxInFlight int           // requests to one backend at a time; 0: no limit
 	SlowStart   time.Duration // in which a backend that comes or comes back gets its share
 	Outliers    *Statuses     // responses that count as failures of the backend; nil: none
@@ -62,8 +63,9 @@ type Cluster struct {
 	steps   []int // of the members' slow starts, in the rotation
 }
 
-// New makes a cluster without members. Its first turn is drawn from rng, so
-// that sidecars which start together do not all begin with the same backend.
+// New makes a cluster without members. Its first turn is drawn from rng, so that
+// sidecars which start together do not all begin with the same backend, nor draw
+// alike.
 func New(name string, policy *Policy, rng *rand.Rand) *Cluster {
 	c := &Cluster{name: name, began: time.Now()}
 	c.policy.Store(policy)
@@ -150,11 +152,12 @@ func (c *Cluster) SetState(addr netip.AddrPort, s State) {
 	c.rotate(now)
 }
 
-// Pick is the backend whose turn it is. It never gives one that was tried
-// already: nil means that no usable backend is left to try, or that MaxTries
-// were tried. Suspects have their turn only when every other usable backend was
-// tried, unless more than half of the usable ones are suspect; those that drain
-// after them. With nothing usable at all the policy decides between nil and taking turns among all.
+// Pick is the backend that a request goes to, chosen by the policy's Balance. It
+// never gives one that was tried already: nil means that no usable backend is left
+// to try, or that MaxTries were tried. Suspects are chosen only when every other
+// usable backend was tried, unless more than half of the usable ones are suspect;
+// those that drain after them. With nothing usable at all the policy decides between
+// nil and a choice among all.
 //
 // Pick takes a place at the backend, for the caller to give back by Leave. Those
 // that have none left (MaxInFlight) are passed over, and tried notes that there
@@ -162,22 +165,18 @@ func (c *Cluster) SetState(addr netip.AddrPort, s State) {
 //
 // Pick takes no lock and allocates nothing. A nil tried stands for none.
 func (c *Cluster) Pick(tried *Tried) *Backend {
-	r := c.rotation.Load()
-	turn := c.turn.Load()
-	if tried.Len() == 0 { // a further try is part of the same turn
-		turn = c.turn.Add(1)
-	}
-	policy := c.policy.Load()
+	r, policy := c.rotation.Load(), c.policy.Load()
+	d := c.draw(policy.Balance, tried)
 	if tried.exhausted() || r.usable == 0 && !policy.TryWhenAllDown {
 		return nil
 	}
-	if b := r.preferred.pick(turn, tried, int64(policy.MaxInFlight)); b != nil {
+	if b := r.preferred.pick(d, tried, int64(policy.MaxInFlight)); b != nil {
 		return b
 	}
-	if b := r.reserve.pick(turn, tried, int64(policy.MaxInFlight)); b != nil {
+	if b := r.reserve.pick(d, tried, int64(policy.MaxInFlight)); b != nil {
 		return b
 	}
-	return r.last.pick(turn, tried, int64(policy.MaxInFlight))
+	return r.last.pick(d, tried, int64(policy.MaxInFlight))
 }
 
 // Again takes a place at a backend that a request was sent to before, as Pick

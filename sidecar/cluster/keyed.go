@@ -7,7 +7,7 @@ import (
 
 // KeyOf makes a key of a text: FNV-1a, 64 bits
 // (https://datatracker.ietf.org/doc/draft-eastlake-fnv/).
-func KeyOf(text string) uint64 {
+func KeyOf[T ~string | ~[]byte](text T) uint64 {
 	const offset, prime = 14695981039346656037, 1099511628211
 	h := uint64(offset)
 	for i := range len(text) {

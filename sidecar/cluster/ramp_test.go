@@ -51,14 +51,14 @@ func TestAReturningBackendsShareGrowsLinearly(t *testing.T) {
 
 // share0 is the part of the turns that the first member has.
 func share0(c *Cluster) float64 {
-	turns := c.rotation.Load().preferred.turns
+	s := &c.rotation.Load().preferred
 	n := 0
-	for _, b := range turns {
-		if b.addr == at(0) {
+	for _, who := range s.turns {
+		if s.backends[who].addr == at(0) {
 			n++
 		}
 	}
-	return float64(n) / float64(len(turns))
+	return float64(n) / float64(len(s.turns))
 }
 
 func shareOf(weight int, part, others float64) float64 {
