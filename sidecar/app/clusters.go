@@ -223,6 +223,8 @@ func policy(c config.Cluster) *cluster.Policy {
 		StreamIdle:     c.Timeouts.StreamIdle,
 		UpstreamIdle:   c.Timeouts.UpstreamIdle,
 		Retries:        c.Retries,
+		Balance:        balance(c.Balance),
+		Key:            cluster.KeySource(c.HashKey),
 		MaxInFlight:    c.InFlight,
 		SlowStart:      c.SlowStart,
 		Outliers:       outliers(c.Passive),
@@ -236,6 +238,18 @@ func policy(c config.Cluster) *cluster.Policy {
 		}
 	}
 	return p
+}
+
+func balance(b config.Balance) cluster.Balance {
+	switch b {
+	case config.BalanceLeastRequests:
+		return cluster.LeastRequests
+	case config.BalanceRandomTwo:
+		return cluster.RandomTwo
+	case config.BalanceHash:
+		return cluster.Hash
+	}
+	return cluster.RoundRobin
 }
 
 // outliers are the responses that count as failures; nil: none.

@@ -203,12 +203,27 @@ func (e *Explanation) conclude(c *config.Config, fleet *cases.Fleet) {
 	case usable > 0 && e.Forward != nil && e.Forward.HashKey != "":
 		e.Then = "sent to " + cmp.Or(e.Forward.Backend, "the backend that the address, once it is resolved, and the key make out") + ", by the key " + strconv.Quote(e.Forward.HashKey)
 	case usable > 0:
-		e.Then = fmt.Sprintf("%d of %d backends take turns, by weight (balance: %s)", usable, len(cl.Backends), cl.Balance)
+		e.Then = balancedBy(cl, usable)
 	case cl.OnAllDown == config.OnAllDownTry:
 		e.Then = "sent to a backend that is down, since none is usable (on_all_down: try)"
 	default:
 		e.Then = "answered 503, since no backend is usable (on_all_down: fail)"
 	}
+}
+
+// balancedBy tells how one of so many usable backends is chosen.
+func balancedBy(c *config.Cluster, usable int) string {
+	of := fmt.Sprintf("%d of %d backends", usable, len(c.Backends))
+	switch c.Balance {
+	case config.BalanceLeastRequests:
+		return of + " take turns, by weight, unless another one is less busy (balance: least_requests)"
+	case config.BalanceRandomTwo:
+		return "the less busy of two, drawn by weight from " + of + " (balance: random_two)"
+	case config.BalanceHash:
+		return fmt.Sprintf("%s, always the same one for the same key (balance: hash, hash_key: %s)", of, c.HashKey)
+	case config.BalanceRoundRobin:
+	}
+	return of + " take turns, by weight (balance: round_robin)"
 }
 
 // pickKeyed finds the backend that the key picks, as a sidecar does. That goes by

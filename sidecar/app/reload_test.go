@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -47,6 +48,61 @@ func TestAReloadKeepsWhatStays(t *testing.T) {
 		t.Errorf("the clusters are %s", names)
 	}
 	eventually(t, "the new cluster has its backend", func() bool { return s.state(three) == "up" })
+}
+
+func TestAReloadChangesTheBalanceAndNothingElse(t *testing.T) {
+	apps := newBackends(t, "a", "b", "c")
+	balanced := func(balance string) string {
+		return fmt.Sprintf("clusters:\n  one:\n    backends: %s\n    %s\n    %s\n", list(apps...), seldom, balance)
+	}
+	s := start(t, balanced("balance: round_robin"))
+	s.awaitReady()
+	apps[2].die()
+	eventually(t, "requests find out", func() bool { s.get("/"); return s.state(apps[2]) == "down" })
+	for range 10 {
+		s.get("/")
+	}
+	connections := []int{apps[0].connections(), apps[1].connections()}
+	for _, balance := range []string{"least_requests", "random_two", "hash\n    hash_key: header:X-User", "round_robin"} {
+		before := statusOf(s, apps[0]).Requests + statusOf(s, apps[1]).Requests
+		s.write(balanced("balance: " + balance))
+		if err := s.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		homes := make(map[string]bool)
+		for range 40 {
+			homes[s.getAs("ann").body] = true
+		}
+		if one := len(homes) == 1; one != strings.HasPrefix(balance, "hash") {
+			t.Errorf("%s: ann's requests went to %v", balance, homes)
+		}
+		if got := statusOf(s, apps[0]).Requests + statusOf(s, apps[1]).Requests - before; got != 40 {
+			t.Errorf("%s: 40 requests are counted as %d", balance, got)
+		}
+		if got := s.state(apps[2]); got != "down" {
+			t.Errorf("%s: the third backend was down and is %s", balance, got)
+		}
+	}
+	for i, before := range connections {
+		if now := apps[i].connections(); now != before {
+			t.Errorf("backend %d had %d connections and has %d: the pool was dropped", i, before, now)
+		}
+	}
+}
+
+// getAs asks for / as a user.
+func (s *sidecar) getAs(user string) answer {
+	s.t.Helper()
+	request, err := http.NewRequest(http.MethodGet, "http://"+s.addr+"/", http.NoBody)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	request.Header.Set("X-User", user)
+	a, err := s.do(request)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return a
 }
 
 func statusOf(s *sidecar, b *backend) admin.BackendStatus {

@@ -18,10 +18,16 @@ const (
 	LeastRequests
 	// RandomTwo gives it to the less busy of two that are drawn at random.
 	RandomTwo
-	// Hash is for PickKeyed, and is told to callers by Policy: Pick itself, for
-	// requests without a key, does as with RoundRobin.
+	// Hash is for PickKeyed, by the key that the policy says: Pick itself, for requests
+	// without one, does as with RoundRobin.
 	Hash
 )
+
+// KeySource is what of a request is its key, where Balance is Hash: a field of its
+// head or a cookie, by name. The zero value is the client's address.
+type KeySource struct {
+	Header, Cookie string // one of them at most
+}
 
 // draw is what decides on one request: the same draw falls on the same backends.
 type draw struct {

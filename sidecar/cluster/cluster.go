@@ -23,6 +23,7 @@ type Policy struct {
 
 	Retries     int           // further tries after the first, as far as the budget goes
 	Balance     Balance       // how Pick chooses
+	Key         KeySource     // for Hash
 	MaxInFlight int           // requests to one backend at a time; 0: no limit
 	SlowStart   time.Duration // in which a backend that comes or comes back gets its share
 	Outliers    *Statuses     // responses that count as failures of the backend; nil: none

@@ -118,6 +118,7 @@ type Cluster struct {
 	Backends  []Backend
 	Resolve   Resolve
 	Balance   Balance
+	HashKey   HashKey // with BalanceHash
 	Check     Check
 	Timeouts  Timeouts
 	Passive   Passive
@@ -167,11 +168,20 @@ const (
 	FamilyIPv6 Family = "ipv6"
 )
 
-// Balance is the way in which backends take turns.
+// Balance is the way in which one of the usable backends is chosen.
 type Balance string
 
-// BalanceRoundRobin is smooth weighted round robin.
-const BalanceRoundRobin Balance = "round_robin"
+// The ways to choose a backend.
+const (
+	BalanceRoundRobin    Balance = "round_robin"    // smooth, by weight
+	BalanceLeastRequests Balance = "least_requests" // whose turn it is, or a less busy one of the others
+	BalanceRandomTwo     Balance = "random_two"     // the less busy of two
+	BalanceHash          Balance = "hash"           // by HashKey
+)
+
+// HashKey is what of a request makes out its backend: a header field or a cookie by
+// its name, one of them at most; the zero value is the client's address.
+type HashKey struct{ Header, Cookie string }
 
 // Check is the health check of a cluster's backends.
 type Check struct {

@@ -41,7 +41,7 @@ clusters:
     backends: ["a:1", "a:1", "b"]
     retries: many
     check: { type: exec, jitter: 60%, status: 400-200 }
-    balance: hash
+    balance: hashed
     interval: 1s
   three: { backends: ["c:1"] }
 limits: { head: 64KB, head_timeout: 10, clusters: 1 }
@@ -55,7 +55,7 @@ limits: { head: 64KB, head_timeout: 10, clusters: 1 }
 		`outrider.yaml:8:20: clusters.one.check.type: "exec" is not in this version; it may be tcp, tls, http, off`,
 		`outrider.yaml:8:34: clusters.one.check.jitter: 60% is out of range; it may be 0% to 50%`,
 		`outrider.yaml:8:47: clusters.one.check.status: "400-200": 400 is above 200; did you mean 200-400?`,
-		`outrider.yaml:9:14: clusters.one.balance: "hash" is not in this version; it may be round_robin`,
+		`outrider.yaml:9:14: clusters.one.balance: "hashed" is none of round_robin, least_requests, random_two, hash; did you mean "hash"?`,
 		`outrider.yaml:10:5: clusters.one.interval: unknown key; did you mean "clusters.one.resolve.interval"?`,
 		`outrider.yaml:12:17: limits.head: "64KB" has an unknown unit (B, KiB, MiB or GiB); did you mean "64KiB"?`,
 		`outrider.yaml:12:37: limits.head_timeout: "10" has no unit; write 10s or 10ms`,
@@ -79,7 +79,7 @@ func TestKeysOfLaterVersionsAreRefusedByName(t *testing.T) {
 			t.Errorf("%s: %q", path, got)
 		}
 	}
-	for _, words := range []string{"balance: least_requests", "balance: random_two", "protocol: h2", "protocol: h2c"} {
+	for _, words := range []string{"protocol: h2", "protocol: h2c"} {
 		if _, err := loadText(clusterOne("    " + words + "\n")); err == nil || !strings.Contains(err.Error(), "not in this version") {
 			t.Errorf("%s: %v", words, err)
 		}
@@ -146,6 +146,8 @@ func TestCrossReferencesAreChecked(t *testing.T) {
 			`outrider.yaml:4:41: listen[1].address: 127.0.0.1:81 is taken by listen[0].address (:81); choose another port`},
 		{"same address, the wide one last", clusterOne("listen: [{ address: \"127.0.0.1:81\" }, { name: b, address: \":81\" }]\n"),
 			`outrider.yaml:4:50: listen[1].address: :81 is taken by listen[0].address (127.0.0.1:81); choose another port`},
+		{"a key that nobody goes by", clusterOne("    hash_key: header:X-User\n"),
+			`outrider.yaml:4:5: clusters.one.hash_key: only balance: hash goes by a key; write that, or remove this`},
 		{"same name", clusterOne("listen: [{ address: \":81\" }, { address: \":82\" }]\n"),
 			`outrider.yaml:4:30: listen[1].name: two listeners are called "main"; give each a name of its own`},
 		{"loop", "clusters: { one: { backends: [\"localhost:6188\"] } }\n",
@@ -185,6 +187,9 @@ func TestCrossReferencesAreChecked(t *testing.T) {
 func TestValuesOutOfFormAreRefusedWithTheRightForm(t *testing.T) {
 	backends := func(s string) string { return "clusters: { one: { backends: [" + s + "] } }\n" }
 	for _, row := range []struct{ yaml, want string }{
+		{clusterOne("    hash_key: ip\n"), `"ip" is none of client, header:NAME, cookie:NAME`},
+		{clusterOne("    hash_key: \"header:\"\n"), `"" is not the name of a header; write one such as header:user`},
+		{clusterOne("    hash_key: \"cookie:a b\"\n"), `"a b" is not the name of a cookie; write one such as cookie:user`},
 		{backends(`"ftp://a"`), `a backend is http:// or https://, not ftp://`},
 		{backends(`"http://a/x"`), `only scheme, host and port`},
 		{backends(`"http://user:secret@a"`), `"http://user:xxxxx@a": only scheme, host and port`},

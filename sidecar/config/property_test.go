@@ -26,7 +26,7 @@ func drawnCluster(t *rapid.T, name string) (Cluster, map[string]any) {
 	c := Cluster{
 		Name:      name,
 		Resolve:   Resolve{milliseconds(100, 9999).Draw(t, "interval"), rapid.SampledFrom([]Family{FamilyAuto, FamilyIPv4, FamilyIPv6}).Draw(t, "family")},
-		Balance:   BalanceRoundRobin,
+		Balance:   rapid.SampledFrom([]Balance{BalanceRoundRobin, BalanceLeastRequests, BalanceRandomTwo, BalanceHash}).Draw(t, "balance"),
 		Check:     drawnCheck(t),
 		Timeouts:  Timeouts{milliseconds(1, 9999).Draw(t, "connect"), milliseconds(1, 9999).Draw(t, "response"), milliseconds(1, 9999).Draw(t, "stream"), milliseconds(1, 9999).Draw(t, "idle")},
 		Passive:   anyPassive(t),
@@ -47,7 +47,7 @@ func drawnCluster(t *rapid.T, name string) (Cluster, map[string]any) {
 	doc := map[string]any{
 		"backends":   backends,
 		"resolve":    map[string]any{"interval": c.Resolve.Interval.String(), "family": string(c.Resolve.Family)},
-		"balance":    "round_robin",
+		"balance":    string(c.Balance),
 		"check":      checkDocument(c.Check),
 		"timeouts":   map[string]any{"connect": c.Timeouts.Connect.String(), "response": c.Timeouts.Response.String(), "stream_idle": c.Timeouts.StreamIdle.String(), "upstream_idle": c.Timeouts.UpstreamIdle.String()},
 		"retries":    c.Retries,
@@ -59,6 +59,10 @@ func drawnCluster(t *rapid.T, name string) (Cluster, map[string]any) {
 	}
 	if c.Host != "" {
 		doc["host"] = c.Host
+	}
+	if c.Balance == BalanceHash {
+		c.HashKey = rapid.SampledFrom([]HashKey{{}, {Header: "X-User"}, {Cookie: "sid"}}).Draw(t, "hash key")
+		doc["hash_key"] = c.HashKey.String()
 	}
 	if rapid.Bool().Draw(t, "tls") {
 		c.TLS = &TLS{ServerName: "secure.example"}

@@ -142,6 +142,9 @@ func (u *rules) cluster(c *Cluster) {
 	u.backends(path, c)
 	u.encryption(path, c)
 	u.check(path+".check", &c.Check)
+	if c.Balance != BalanceHash && u.r.isWritten(path+".hash_key") {
+		u.r.fault(path+".hash_key", "only balance: hash goes by a key; write that, or remove this")
+	}
 }
 
 func (u *rules) backends(path string, c *Cluster) {

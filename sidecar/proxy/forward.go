@@ -64,8 +64,8 @@ func (x *exchange) forward() error {
 
 // pick chooses a backend that was not tried, and takes a place there.
 func (x *exchange) pick(c *cluster.Cluster) *cluster.Backend {
-	if key := x.decision.HashKey; key != "" {
-		return c.PickKeyed(cluster.KeyOf(key), &x.tried)
+	if key, keyed := x.key(); keyed {
+		return c.PickKeyed(key, &x.tried)
 	}
 	return c.Pick(&x.tried)
 }
