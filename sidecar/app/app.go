@@ -76,7 +76,6 @@ type App struct {
 	incidents incidents
 	accounts  atomic.Pointer[accounts]
 	decisions decisions
-	chronicle chronicle
 
 	active atomic.Pointer[active]
 	tasks  sync.WaitGroup // everything that Run started
@@ -119,7 +118,10 @@ func New(c *config.Config, o Options) (*App, error) {
 	to.follow(c.ClusterNames())
 	a.accounts.Store(to)
 	a.proxy = proxy.New(proxy.Options{Log: o.Log, OnFailure: a.backendFailed, OnSuccess: a.backendBack}, a.proxySettings(c, to))
-	cs := a.newClusters(c, nil)
+	cs, err := a.newClusters(c, nil)
+	if err != nil {
+		return nil, err
+	}
 	a.clusters.Store(cs)
 	e, err := a.newEntrances(c, new(entrances), to)
 	if err != nil {
@@ -174,6 +176,7 @@ func (a *App) start(ctx context.Context) {
 	a.tasks.Go(func() { a.monitor.Run(ctx) })
 	a.active.Load().route.run(a)
 	a.tasks.Go(func() { a.tick(ctx) })
+	a.tasks.Go(func() { a.watchCredentials(ctx) })
 	if a.accessLog != nil {
 		a.runAccessLog(a.accessLog)
 	}

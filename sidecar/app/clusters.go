@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"outrider/sidecar/cluster"
 	"outrider/sidecar/config"
+	"outrider/sidecar/credential"
 	"outrider/sidecar/health"
 	"outrider/sidecar/stream"
 )
@@ -37,34 +39,45 @@ func (cs *clusters) find(name string) *upstream {
 type upstream struct {
 	*cluster.Cluster
 	config   config.Cluster
+	secure   *credential.Kept // nil: cleartext
 	resolver *cluster.Resolver
 	stop     context.CancelFunc // ends the resolver; nil before start
 }
 
 // newClusters makes the clusters of c, and takes over those that before has.
-func (a *App) newClusters(c *config.Config, before *clusters) *clusters {
+func (a *App) newClusters(c *config.Config, before *clusters) (*clusters, error) {
 	next := &clusters{byName: make(map[string]*upstream), names: c.ClusterNames()}
 	for _, cc := range c.Clusters {
 		var u *upstream
 		if before != nil && before.byName[cc.Name] != nil {
 			u = new(*before.byName[cc.Name])
 		} else {
-			u = a.newUpstream(cc)
+			u = new(upstream)
+		}
+		if !sameTLS(u.config.TLS, cc.TLS) {
+			secure, err := keepClient(cc.TLS)
+			if err != nil {
+				return nil, fmt.Errorf("cluster %s: %w", cc.Name, err)
+			}
+			u.secure = secure
 		}
 		u.config = cc
+		if u.Cluster == nil {
+			a.makeUpstream(u)
+		}
 		next.byName[cc.Name] = u
 	}
-	return next
+	return next, nil
 }
 
-func (a *App) newUpstream(c config.Cluster) *upstream {
-	u := &upstream{Cluster: cluster.New(c.Name, policy(c), newRand())}
+func (a *App) makeUpstream(u *upstream) {
+	c := u.config
+	u.Cluster = cluster.New(c.Name, u.policy(), newRand())
 	u.resolver = cluster.NewResolver(cluster.ResolverOptions{
 		Lookup:    net.DefaultResolver,
 		OnMembers: func(members []cluster.Member) { a.setMembers(u.Cluster, members) },
 		OnTrouble: func(host string, err error) { a.nameTrouble(c.Name, host, err) },
 	})
-	return u
 }
 
 // start makes the clusters that run do so by their present configuration, and
@@ -159,7 +172,7 @@ func (a *App) targetsOf(u *upstream) []health.Target {
 		all = append(all, health.Target{
 			Key:      keyOf(b),
 			Name:     b.String(),
-			Checker:  checker(u.config, b),
+			Checker:  u.checker(b),
 			Interval: u.config.Check.Interval,
 			Timeout:  u.config.Check.Timeout,
 			Jitter:   u.config.Check.Jitter,
@@ -216,7 +229,9 @@ func allowed(p *cluster.Policy, err error) time.Duration {
 	return p.Connect
 }
 
-func policy(c config.Cluster) *cluster.Policy {
+// policy is what its configuration says.
+func (u *upstream) policy() *cluster.Policy {
+	c := u.config
 	p := &cluster.Policy{
 		Connect:        c.Timeouts.Connect,
 		Response:       c.Timeouts.Response,
@@ -232,7 +247,7 @@ func policy(c config.Cluster) *cluster.Policy {
 		TryWhenAllDown: c.OnAllDown == config.OnAllDownTry,
 	}
 	if c.TLS != nil {
-		p.TLS = tlsConfig(c.TLS)
+		p.TLS = u.secure.Now()
 		if p.Host == "" {
 			p.Host = c.TLS.ServerName
 		}
@@ -280,17 +295,6 @@ func passive(p config.Passive) health.Passive {
 	return h
 }
 
-func tlsConfig(t *config.TLS) *tls.Config {
-	return &tls.Config{
-		ServerName:         t.ServerName,
-		RootCAs:            t.Roots,
-		InsecureSkipVerify: t.InsecureSkipVerify, //nolint:gosec // the operator's explicit choice
-		MinVersion:         tls.VersionTLS12,
-		NextProtos:         []string{"http/1.1"},
-		ClientSessionCache: tls.NewLRUClientSessionCache(64),
-	}
-}
-
 func names(c config.Cluster) cluster.Names {
 	n := cluster.Names{Interval: c.Resolve.Interval}
 	switch c.Resolve.Family {
@@ -305,10 +309,11 @@ func names(c config.Cluster) cluster.Names {
 	return n
 }
 
-func checker(c config.Cluster, b *cluster.Backend) health.Checker {
+func (u *upstream) checker(b *cluster.Backend) health.Checker {
+	c := u.config
 	var secure *tls.Config
-	if c.TLS != nil {
-		secure = tlsConfig(c.TLS)
+	if u.secure != nil {
+		secure = u.secure.Now()
 	}
 	switch c.Check.Type {
 	case config.CheckTCP:

@@ -10,14 +10,16 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"outrider/sidecar/config"
+	"outrider/sidecar/credential"
 	"outrider/sidecar/proxy"
 )
 
 // listener takes requests in.
 type listener struct {
 	config.Listener
-	proxy *proxy.Listener
-	net   net.Listener // nil until it is open
+	proxy  *proxy.Listener
+	net    net.Listener     // nil until it is open
+	secure *credential.Kept // nil: cleartext
 }
 
 // entrances are all that the sidecar listens on. They are replaced whole.
@@ -31,8 +33,12 @@ type entrances struct {
 func (a *App) newEntrances(c *config.Config, now *entrances, to *accounts) (*entrances, error) {
 	next := new(entrances)
 	for _, l := range c.Listen {
-		made := &listener{Listener: l}
-		if old := now.listenerAt(l.Address, next); old != nil {
+		secure, err := keepServer(l.TLS)
+		if err != nil {
+			return nil, fmt.Errorf("listener %s: %w", l.Name, err)
+		}
+		made := &listener{Listener: l, secure: secure}
+		if old := now.listenerAt(l.Address, next); old != nil && (old.secure == nil) == (secure == nil) {
 			made.proxy, made.net = old.proxy, old.net
 		}
 		next.listeners = append(next.listeners, made)
@@ -55,8 +61,11 @@ func (e *entrances) listenerAt(address string, next *entrances) *listener {
 }
 
 // terms are what a listener does with its requests.
-func terms(l config.Listener, r *route, cs *clusters) proxy.Terms {
+func terms(l *listener, r *route, cs *clusters) proxy.Terms {
 	t := proxy.Terms{Name: l.Name, Forwarded: forwarded(l.Forwarded), Router: r.router}
+	if l.secure != nil {
+		t.TLS = l.secure.Now
+	}
 	if l.Cluster != "" {
 		t.Router = proxy.Fixed{Cluster: cs.byName[l.Cluster].Cluster}
 	}
@@ -186,10 +195,10 @@ func (e *entrances) tellNew(before *entrances, log logrus.FieldLogger) {
 func (a *App) startEntrances(e *entrances, r *route, cs *clusters) {
 	for _, l := range e.listeners {
 		if l.proxy != nil {
-			l.proxy.Set(terms(l.Listener, r, cs))
+			l.proxy.Set(terms(l, r, cs))
 			continue
 		}
-		l.proxy = proxy.NewListener(terms(l.Listener, r, cs))
+		l.proxy = proxy.NewListener(terms(l, r, cs))
 		a.tasks.Go(func() { a.serve(l) })
 	}
 	for _, d := range e.doors {

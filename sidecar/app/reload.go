@@ -43,7 +43,11 @@ func (a *App) activate(c *config.Config) error {
 		return err
 	}
 	before := a.clusters.Load()
-	r := &reload{app: a, config: c, before: before, next: a.newClusters(c, before)}
+	next, err := a.newClusters(c, before)
+	if err != nil {
+		return err
+	}
+	r := &reload{app: a, config: c, before: before, next: next}
 	a.coming.Store(r.next)
 	defer a.coming.Store(nil)
 	if err := r.prepare(); err != nil {
@@ -65,11 +69,7 @@ func (a *App) adopt(u, before *upstream) {
 	if before == nil {
 		return
 	}
-	next := policy(u.config)
-	if sameTLS(before.config.TLS, u.config.TLS) {
-		next.TLS = u.Policy().TLS // connections made with it stay good
-	}
-	u.SetPolicy(next)
+	u.SetPolicy(u.policy())
 }
 
 // sameTLS tells whether connections made by one of two settings are as good as

@@ -107,7 +107,10 @@ func noRoute() *proxy.Fault {
 // script that does not load is the error.
 func CheckScript(c *config.Config, log logrus.FieldLogger) error {
 	a := &App{log: log}
-	cs := a.newClusters(c, nil)
+	cs, err := a.newClusters(c, nil)
+	if err != nil {
+		return err
+	}
 	a.clusters.Store(cs)
 	alone := *c
 	alone.StateDir = ""      // which belongs to a sidecar that runs

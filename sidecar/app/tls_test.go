@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -64,7 +65,7 @@ func (a *authority) certificate(name string, until time.Time) tls.Certificate {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
 		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: until,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
 	if err != nil {
@@ -80,7 +81,7 @@ type secure struct {
 	asked      atomic.Pointer[string] // the server name, last
 }
 
-func newSecure(t testing.TB, cert tls.Certificate) *secure {
+func newSecure(t testing.TB, cert tls.Certificate, settings ...func(*tls.Config)) *secure {
 	t.Helper()
 	far := new(secure)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -93,6 +94,9 @@ func newSecure(t testing.TB, cert tls.Certificate) *secure {
 			far.asked.Store(&state.ServerName)
 			return nil
 		},
+	}
+	for _, set := range settings {
+		set(server.TLS)
 	}
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
@@ -187,5 +191,57 @@ func TestAReloadKeepsTLSConnectionsUnlessTLSChanges(t *testing.T) {
 	}
 	if a := s.get("/"); a.status != 502 {
 		t.Errorf("the old connection is used under the new authority: %+v", a)
+	}
+}
+
+func TestBackendsThatAskForACertificateGetOne(t *testing.T) {
+	backends, sidecars, dir := newAuthority(t), newAuthority(t), t.TempDir()
+	cert, key := sidecars.issue(dir, "sidecar.test", time.Now().Add(time.Hour))
+	far := newSecure(t, backends.certificate("backend.test", time.Now().Add(time.Hour)), func(c *tls.Config) {
+		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, sidecars.pool()
+	})
+	text := "clusters:\n  web:\n    backends: [%q]\n    check: { type: %s, interval: 50ms }\n    tls: { server_name: backend.test, ca: %q%s }\n"
+	for _, check := range []string{"http, path: /healthz", "tls"} {
+		s := start(t, fmt.Sprintf(text, far.addr, check, backends.file, fmt.Sprintf(", client_cert: %q, client_key: %q", cert, key)))
+		s.awaitReady()
+		if a := s.get("/x"); a.status != 200 || s.Status().Clusters[0].Usable != 1 {
+			t.Errorf("with a certificate, check %s: %+v", check, a)
+		}
+		s.end()
+	}
+	s := start(t, fmt.Sprintf(text, far.addr, "http, path: /healthz", backends.file, ""))
+	s.awaitReady()
+	if a := s.get("/x"); a.status != 503 && a.status != 502 {
+		t.Errorf("without one: %+v", a)
+	}
+}
+
+// What the files of a cluster hold is taken up by itself, and the connections that
+// were made by what they held are not used any more.
+func TestAnAuthorityIsSwappedWithoutARestart(t *testing.T) {
+	ours, theirs := newAuthority(t), newAuthority(t)
+	far := newSecure(t, ours.certificate("backend.test", time.Now().Add(time.Hour)))
+	pinned := filepath.Join(t.TempDir(), "pinned.pem")
+	copyFile(t, ours.file, pinned)
+	s := start(t, fmt.Sprintf("clusters:\n  web:\n    backends: [%q]\n    check: { type: off }\n    tls: { server_name: backend.test, ca: %q }\n", far.addr, pinned))
+	s.awaitReady()
+	if a := s.get("/"); a.status != 200 {
+		t.Fatalf("before: %+v", a)
+	}
+	copyFile(t, theirs.file, pinned)
+	eventually(t, "the backend is not believed", func() bool { return s.get("/").status == 502 })
+	copyFile(t, ours.file, pinned)
+	eventually(t, "the backend is believed again", func() bool { return s.get("/").status == 200 })
+}
+
+func copyFile(t testing.TB, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, to+"~", string(data))
+	if err := os.Rename(to+"~", to); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"outrider/sidecar/credential"
 )
 
 // Config is the whole configuration: every default filled in, every reference
@@ -60,6 +62,7 @@ type Listener struct {
 	Address   string // as net.Listen takes it
 	Cluster   string // where all its requests go, past the script; "" = the script decides
 	Forwarded Forwarded
+	TLS       *ListenerTLS // nil = cleartext
 }
 
 // Forwarded says what happens to X-Forwarded-For and its kin.
@@ -261,6 +264,7 @@ type TLS struct {
 	CA                 string         // path of the PEM file; "" = the system's
 	Roots              *x509.CertPool // what CA holds; nil = the system's
 	InsecureSkipVerify bool
+	Client             credential.Pair // that we prove ourselves by; paths that can be opened as they stand; the zero value: none
 }
 
 // AmbiguousPaths says what happens to paths that two parsers could read differently.

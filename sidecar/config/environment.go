@@ -127,9 +127,6 @@ func (o *overlay) walk(segments []string) (path []string, leaf value, fault stri
 			return nil, nil, "unknown variable" + hintVariable(segments, i, inside.names(written))
 		}
 		path = append(path, k.name)
-		if k.later {
-			return nil, nil, strings.Join(path, ".") + " is not in this version; remove the variable"
-		}
 		leaf = k.value
 		if written != nil {
 			written = written.get(k.name)

@@ -30,7 +30,7 @@ func root(c *Config) section {
 		{name: "log", value: logging(&c.Log), doc: "What is logged and how."},
 		{name: "shutdown", value: shutdown(&c.Shutdown), doc: "How the sidecar stops; keep drain and grace together below the stop timeout of whoever stops it. It leaves as soon as it is idle."},
 		{name: "dev", value: yesNo(&c.Dev), def: "false",
-			doc: "Every answer tells how long its steps took (Server-Timing), and X-Outrider-Explain needs no token. For development only."},
+			doc: "Explains decisions in response headers without a token. For development only."},
 	}}
 }
 
@@ -196,8 +196,10 @@ func tlsKeys(t *TLS) section {
 			doc: "Who may sign certificates: the system's authorities, or those of a PEM file."},
 		{name: "insecure_skip_verify", value: yesNo(&t.InsecureSkipVerify), def: "false",
 			doc: "Accepts any certificate. For tests only."},
-		{name: "client_cert", later: true},
-		{name: "client_key", later: true},
+		{name: "client_cert", value: text(&t.Client.Cert, "path", "a path", "", checkNotEmpty),
+			doc: "A PEM file: the certificate that we prove ourselves by, where backends ask for one (mutual TLS). Read again when it changes, as ca is."},
+		{name: "client_key", value: text(&t.Client.Key, "path", "a path", "", checkNotEmpty),
+			doc: "A PEM file with its key; may be the same file."},
 	}}
 }
 

@@ -42,6 +42,8 @@ func listenerKeys(l *Listener) section {
 		{name: "cluster", value: clusterName(&l.Cluster), doc: "Sends everything to this cluster, past the script."},
 		{name: "forwarded", value: choice(&l.Forwarded, []Forwarded{ForwardedAppend, ForwardedReplace, ForwardedOff}), def: "append",
 			doc: "X-Forwarded-For and its kin: `append` to those of a trusted client (else replace), `replace`, or `off`."},
+		{name: "tls", value: termination{into: &l.TLS},
+			doc: "Speaks TLS by these certificates. Left out: cleartext."},
 	}}
 }
 

@@ -171,7 +171,6 @@ func TestUnknownVariablesAreFaultsWithAHint(t *testing.T) {
 		{"OUTRIDER_CLUSTERS__ONE__CHEK__TYPE=tcp", "did you mean OUTRIDER_CLUSTERS__ONE__CHECK__TYPE?"},
 		{"OUTRIDER_LISTEN__0__ADDRESS=:1", "listen has no keys of its own; set OUTRIDER_LISTEN"},
 		{"OUTRIDER_XYZ=1", "OUTRIDER_XYZ: unknown variable; REFERENCE.md lists the keys"},
-		{"OUTRIDER_CLUSTERS__ONE__TLS__CLIENT_CERT=x", "OUTRIDER_CLUSTERS__ONE__TLS__CLIENT_CERT: clusters.one.tls.client_cert is not in this version; remove the variable"},
 		{"OUTRIDER_LIMITS=9", "OUTRIDER_LIMITS: this is a section; set its keys, such as OUTRIDER_LIMITS__CONNECTIONS, or write it as { ... }"},
 		{"OUTRIDER_LIMITS={ connections: x }", `OUTRIDER_LIMITS: limits.connections: wants a whole number from 1 to 10000000, not text`},
 		{"OUTRIDER_CLUSTERS__ONE__RETRIES=x", `OUTRIDER_CLUSTERS__ONE__RETRIES: clusters.one.retries: "x" is not a whole number from 0 to 10`},

@@ -2,13 +2,14 @@ package config
 
 import (
 	"bytes"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"outrider/sidecar/credential"
 )
 
 // rules are what a single key cannot tell: how keys fit together, and with the files that they name.
@@ -117,6 +118,9 @@ func (u *rules) listeners() {
 			u.r.fault(fmt.Sprintf("listen[%d].name", i), "two listeners are called %q; give each a name of its own", l.Name)
 		}
 		u.knownCluster(fmt.Sprintf("listen[%d].cluster", i), l.Cluster)
+		if l.TLS != nil {
+			u.termination(fmt.Sprintf("listen[%d].tls", i), l.TLS)
+		}
 	}
 }
 
@@ -197,6 +201,9 @@ func (u *rules) encryption(path string, c *Cluster) {
 	if c.TLS != nil {
 		u.serverName(path, c)
 		u.authorities(path+".tls.ca", c.TLS)
+		if c.TLS.Client != (credential.Pair{}) {
+			u.pair(path+".tls", "client_cert", "client_key", &c.TLS.Client)
+		}
 		if c.TLS.InsecureSkipVerify {
 			u.note(path+".tls.insecure_skip_verify", "certificates are not verified: whoever answers at these addresses is believed")
 		}
@@ -229,15 +236,7 @@ func (u *rules) authorities(path string, t *TLS) {
 		return
 	}
 	t.CA = u.r.locate(path, t.CA, u.found)
-	pem, err := u.r.files.read(t.CA)
-	if err != nil {
-		u.r.fault(path, "%v", err)
-		return
-	}
-	t.Roots = x509.NewCertPool()
-	if !t.Roots.AppendCertsFromPEM(pem) {
-		u.r.fault(path, "%s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", t.CA)
-	}
+	t.Roots = u.pool(path, t.CA)
 }
 
 // host is resolved to the name that is sent, "" for the client's own.

@@ -11,7 +11,6 @@ type key struct {
 	value value
 	def   string // the default as it is written; "" = none, or explained in doc
 	doc   string // what it means, one sentence or two
-	later bool   // known, but not in this version
 
 	variable bool // set by a variable of the environment alone
 }
@@ -40,15 +39,11 @@ func (s section) read(r *reader, path string, n *node) {
 	r.faults.add(n.at, path, "wants a section, not %s%s", n.kind, s.short)
 }
 
-// refuseStrangers reports keys that are not known, or not yet.
+// refuseStrangers reports keys that are not known.
 func (s section) refuseStrangers(r *reader, path string, n *node) {
 	for _, e := range n.entries {
-		k, known := s.find(e.key)
-		switch {
-		case !known:
+		if _, known := s.find(e.key); !known {
 			r.faults.add(e.at, join(path, e.key), "unknown key%s", s.hint(path, e.key))
-		case k.later:
-			r.faults.add(e.at, join(path, e.key), "not in this version; remove it")
 		}
 	}
 }
@@ -72,9 +67,6 @@ func (s section) hint(path, name string) string {
 // fill reads every key: what is written, else its default.
 func (s section) fill(r *reader, path string, n *node) {
 	for _, k := range s.keys {
-		if k.later {
-			continue
-		}
 		at := join(path, k.name)
 		switch written := n.get(k.name); {
 		case written != nil:
@@ -102,9 +94,7 @@ func (s section) child(segment string, _ *node) (key, bool) {
 func (s section) names(*node) []string {
 	var names []string
 	for _, k := range s.keys {
-		if !k.later {
-			names = append(names, k.name)
-		}
+		names = append(names, k.name)
 	}
 	return names
 }
@@ -112,7 +102,7 @@ func (s section) names(*node) []string {
 func (s section) schema() schema {
 	properties := schema{}
 	for _, k := range s.keys {
-		if !k.later && !k.variable {
+		if !k.variable {
 			properties[k.name] = k.schema()
 		}
 	}

@@ -10,9 +10,12 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"outrider/sidecar/credential"
 )
 
 var update = flag.Bool("update", false, "write REFERENCE.md anew")
@@ -20,7 +23,7 @@ var update = flag.Bool("update", false, "write REFERENCE.md anew")
 // walk visits every key of the table with its path; lists and named sections show one element.
 func walk(s section, path string, visit func(path string, k key)) {
 	for _, k := range s.keys {
-		if k.later || k.variable {
+		if k.variable {
 			continue
 		}
 		at := join(path, k.name)
@@ -46,6 +49,10 @@ func inside(v value) (section, string, bool) {
 		return cluster(new(Cluster)), ".<name>", true
 	case listeners:
 		return listenerKeys(new(Listener)), "[]", true
+	case termination:
+		return v.section(), "", true
+	case list[credential.Pair]:
+		return pairKeys(new(credential.Pair)), "[]", true
 	case list[Backend]:
 		return backend{into: new(Backend)}.section(), "[]", true
 	}
@@ -156,7 +163,9 @@ func TestExampleHoldsEveryKeyOfTheTable(t *testing.T) {
 	if err := compiled(t).Validate(document); err != nil {
 		t.Error(err)
 	}
-	d := disk{files: fstest.MapFS{"outrider.yaml": {Data: []byte(text)}, "scripts/route.js": {Data: []byte("function route() {}")}, "scripts/route.test.yaml": {}, "scripts/data.json": {}, "secrets/gossip": {Data: []byte(someKey)}}}
+	shop := newPair(t, "shop", time.Now().Add(time.Hour))
+	d := disk{files: fstest.MapFS{"outrider.yaml": {Data: []byte(text)}, "scripts/route.js": {Data: []byte("function route() {}")}, "scripts/route.test.yaml": {}, "scripts/data.json": {}, "secrets/gossip": {Data: []byte(someKey)},
+		"tls/shop.crt": {Data: shop.cert}, "tls/shop.key": {Data: shop.key}, "tls/clients.crt": {Data: shop.cert}, "tls/own.crt": {Data: shop.cert}, "tls/own.key": {Data: shop.key}}}
 	c, err := Load(Source{Files: d.access()})
 	valid(t, c, err)
 }
@@ -211,7 +220,7 @@ func referenceSection(b *strings.Builder, s section, path string) {
 	var below []string
 	sections := map[string]section{}
 	for _, k := range s.keys {
-		if k.later || k.variable {
+		if k.variable {
 			continue
 		}
 		def := ""

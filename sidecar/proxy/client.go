@@ -19,6 +19,7 @@ type client struct {
 	conn     *stream.Conn
 	addr     netip.Addr
 	ip       string    // addr as text
+	tls      *TLS      // nil: cleartext
 	settings *Settings // that trusted is of
 	trusted  bool
 	headBy   time.Duration // when the head that has begun must be whole, of the loop's clock; 0: none has
@@ -36,6 +37,14 @@ func (c *client) trustedBy(s *Settings) bool {
 		c.settings, c.trusted = s, s.trusts(c.addr)
 	}
 	return c.trusted
+}
+
+// scheme is that of the connection.
+func (c *client) scheme() string {
+	if c.tls != nil {
+		return "https"
+	}
+	return "http"
 }
 
 // Idle implements stream.Handler.

@@ -8,7 +8,9 @@ type Counts struct {
 	Refused  uint64 // client connections that were one too many
 	Evicted  uint64 // client connections that were closed to make room for others
 	Panics   uint64 // that were contained
-	Retries  []RetryCount
+	// Unencrypted are client connections that ended in the TLS handshake.
+	Unencrypted uint64
+	Retries     []RetryCount
 }
 
 // RetryCount is how many further tries there were for a reason: "connect", no
@@ -21,7 +23,8 @@ type RetryCount struct {
 
 // Counts may be called from any goroutine.
 func (s *Server) Counts() Counts {
-	c := Counts{Accepted: s.counts.accepted.Load(), Refused: s.counts.refused.Load(), Evicted: s.counts.evicted.Load(), Panics: s.panics.Load()}
+	c := Counts{Accepted: s.counts.accepted.Load(), Refused: s.counts.refused.Load(), Evicted: s.counts.evicted.Load(), Panics: s.panics.Load(),
+		Unencrypted: s.counts.unencrypted.Load()}
 	for i := range s.counts.retries {
 		c.Retries = append(c.Retries, RetryCount{retryReasons[i], s.counts.retries[i].Load()})
 	}
@@ -30,6 +33,7 @@ func (s *Server) Counts() Counts {
 
 type counts struct {
 	accepted, refused, evicted atomic.Uint64
+	unencrypted                atomic.Uint64
 	retries                    [len(retryReasons)]atomic.Uint64
 }
 

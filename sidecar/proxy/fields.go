@@ -142,7 +142,9 @@ func (x *exchange) appendForwarded(dst []byte) []byte {
 		dst = x.appendForwardedFor(dst, keeps)
 	}
 	if _, told := x.req.Lookup(x.head, http1.XForwardedProto); (!told || !keeps) && !edited(edits, "X-Forwarded-Proto") {
-		dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
+		dst = append(dst, "X-Forwarded-Proto: "...)
+		dst = append(dst, x.client.scheme()...)
+		dst = append(dst, "\r\n"...)
 	}
 	authority := x.req.Authority.Of(x.head)
 	_, told := x.req.Lookup(x.head, http1.XForwardedHost)
@@ -219,9 +221,6 @@ func (x *exchange) appendResponseHead(dst []byte, f http1.Framing) []byte {
 		dst = x.server.appendDate(dst)
 	}
 	dst = appendEdits(dst, edits)
-	if !x.resp.Interim() || x.resp.Status == http.StatusSwitchingProtocols {
-		dst = x.appendReveal(dst)
-	}
 	if f.Kind == http1.Chunked {
 		dst = appendTrailerField(dst, &x.resp.Head, buf)
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -29,6 +30,9 @@ type Terms struct {
 	Name      string // what a Router sees
 	Forwarded Forwarded
 	Router    Router
+	// TLS gives the settings of each connection that comes; nil: the listener speaks
+	// cleartext. A listener that serves stays with the one or the other.
+	TLS func() *tls.Config
 }
 
 // NewListener makes a listener with these terms.
@@ -59,13 +63,22 @@ func (s *Server) open(ln net.Listener, l *Listener) (stream.Listener, error) {
 		_ = ln.Close() // its owner may have closed it already
 		return nil, net.ErrClosed
 	}
-	accepts, err := s.loop.Listen(ln)
+	accepts, err := l.listen(s.loop, ln)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", ln.Addr(), err)
 	}
 	s.doors = append(s.doors, door{l, accepts})
 	return accepts, nil
 }
+
+func (l *Listener) listen(loop *stream.Loop, ln net.Listener) (stream.Listener, error) {
+	if l.encrypts() {
+		return loop.ListenTLS(ln, func() *tls.Config { return l.terms.Load().TLS() }), nil
+	}
+	return loop.Listen(ln)
+}
+
+func (l *Listener) encrypts() bool { return l.terms.Load().TLS != nil }
 
 // Close ends a listener for good: who connects now is refused, what is under way
 // comes to its end, and its connections close when nothing is.

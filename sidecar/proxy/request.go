@@ -66,13 +66,20 @@ func (r *Request) Host() string {
 	return strings.ToLower(string(host))
 }
 
-// Scheme is "http" or "https": the client's, where a trusted proxy tells it.
+// Scheme is "http" or "https": that of the client's connection, or what a trusted
+// proxy tells.
 func (r *Request) Scheme() string {
-	if v, ok := r.trusted(http1.XForwardedProto); ok && http1.EqualFold(v, "https") {
-		return "https"
+	if v, ok := r.trusted(http1.XForwardedProto); ok {
+		if http1.EqualFold(v, "https") {
+			return "https"
+		}
+		return "http"
 	}
-	return "http"
+	return r.x.client.scheme()
 }
+
+// TLS is how the client's connection is encrypted; nil: it is not.
+func (r *Request) TLS() *TLS { return r.x.client.tls }
 
 // IP is the client's address: the last one in X-Forwarded-For that is no
 // trusted proxy's own, where a trusted proxy tells it.

@@ -149,6 +149,10 @@ func (s *Server) accept(conn *stream.Conn, l *Listener) {
 	}
 	s.clients.Add(1)
 	s.counts.accepted.Add(1)
+	if l.encrypts() {
+		s.loop.Go(func() { s.secure(conn, l) })
+		return
+	}
 	s.loop.Start(conn, s.newClient(conn, l))
 }
 

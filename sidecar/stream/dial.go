@@ -30,12 +30,20 @@ func (l *Loop) Listen(ln net.Listener) (Listener, error) {
 	if tcp, ok := ln.(*net.TCPListener); ok && l.poller != nil {
 		return l.poller.listen(tcp)
 	}
-	return netListener{ln, l}, nil
+	return netListener{ln, l, nil}, nil
+}
+
+// ListenTLS makes a Listener of ln, which belongs to it from then on. Its
+// connections speak TLS by what config gives when they come; each of them begins
+// with Handshake.
+func (l *Loop) ListenTLS(ln net.Listener, config func() *tls.Config) Listener {
+	return netListener{ln, l, config}
 }
 
 type netListener struct {
 	net.Listener
-	loop *Loop
+	loop   *Loop
+	config func() *tls.Config // nil: cleartext
 }
 
 // Accept implements Listener.
@@ -43,6 +51,9 @@ func (n netListener) Accept() (*Conn, error) {
 	nc, err := n.Listener.Accept()
 	if err != nil {
 		return nil, err
+	}
+	if n.config != nil {
+		nc = tls.Server(nc, n.config())
 	}
 	return n.loop.AdoptNet(nc), nil
 }

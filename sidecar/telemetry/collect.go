@@ -3,6 +3,7 @@ package telemetry
 import (
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -17,6 +18,8 @@ type State struct {
 	Refused  uint64
 	Evicted  uint64
 	Panics   uint64
+	// Unencrypted are client connections that ended in the TLS handshake.
+	Unencrypted uint64
 
 	Retries   map[string]uint64 // by reason
 	Exhausted map[string]uint64 // further tries that the retry budget refused, by cluster
@@ -27,9 +30,19 @@ type State struct {
 	Rollbacks uint64            // versions of the script that were taken back
 	ReloadOK  bool              // the last reload became active
 
+	Certificates []Certificate // that we prove ourselves by
+
 	Backends []Backend
 	Access   *AccessCounts // nil: there is no access log
 	Peers    *Peers        // nil: there is no gossip
+}
+
+// Certificate is one that the sidecar proves itself by.
+type Certificate struct {
+	Of       string // "listener" or "cluster"
+	Name     string // which
+	File     string // as it can be opened
+	NotAfter time.Time
 }
 
 // Backend is one backend of a cluster.
@@ -73,6 +86,9 @@ var (
 	evicted  = describe("client_connections_evicted_total", "Client connections without a whole request that were closed to make room for others.")
 	panics   = describe("panics_total", "Panics that ended one connection each.")
 
+	unencrypted = describe("tls_handshake_failures_total", "Client connections that ended in the TLS handshake.")
+	notAfter    = describe("tls_not_after_seconds", "When a certificate expires that the sidecar proves itself by, in seconds since 1970.", "of", "name", "file")
+
 	tries    = describe("upstream_tries_total", "Requests sent to the backend, retries included.", "cluster", "backend")
 	failures = describe("upstream_failures_total", "Requests whose client saw an error because of the backend.", "cluster", "backend")
 	retried  = describe("upstream_retried_total", "Tries that failed on the backend and were followed by another.", "cluster", "backend")
@@ -102,7 +118,7 @@ var (
 // Describe implements prometheus.Collector.
 func (*Metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		requests, durations, received, sent, interrupted, active, clients, accepted, refused, evicted, panics, tries, failures, retried,
+		requests, durations, received, sent, interrupted, active, clients, accepted, refused, evicted, panics, unencrypted, notAfter, tries, failures, retried,
 		inFlight, retries, exhausted, healthy, backends, decisions, shadowed, rules, scriptInfo,
 		routing, loadOK, rollbacks, reloadOK, buildInfo, accessLines, accessMissed,
 		members, scripts, rejected, onlyTCP, downHeard,
@@ -178,6 +194,10 @@ func (c collection) process(s *State) {
 	c.count(refused, s.Refused)
 	c.count(evicted, s.Evicted)
 	c.count(panics, s.Panics)
+	c.count(unencrypted, s.Unencrypted)
+	for _, cert := range s.Certificates {
+		c.gauge(notAfter, float64(cert.NotAfter.Unix()), cert.Of, cert.Name, cert.File)
+	}
 	for reason, n := range s.Retries {
 		c.count(retries, n, reason)
 	}

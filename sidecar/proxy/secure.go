@@ -1,0 +1,95 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"outrider/sidecar/cause"
+	"outrider/sidecar/stream"
+)
+
+// TLS is what a client's connection was encrypted by.
+type TLS struct {
+	Version    string // "1.3"
+	ServerName string // that the client asked for; may be empty
+	// Subject is that of the client's certificate, which was verified: "CN=web,O=shop".
+	// Empty: it came without one.
+	Subject string
+	Names   []string // that the certificate is for: DNS names, URIs
+}
+
+func newTLS(state tls.ConnectionState) *TLS {
+	t := &TLS{ServerName: state.ServerName, Version: "1.2"}
+	if state.Version == tls.VersionTLS13 {
+		t.Version = "1.3"
+	}
+	if len(state.VerifiedChains) == 0 {
+		return t
+	}
+	leaf := state.PeerCertificates[0]
+	t.Subject, t.Names = leaf.Subject.String(), leaf.DNSNames
+	for _, uri := range leaf.URIs {
+		t.Names = append(t.Names, uri.String())
+	}
+	return t
+}
+
+// secure begins a client connection with the TLS handshake.
+func (s *Server) secure(conn *stream.Conn, l *Listener) {
+	state, err := conn.Handshake(s.settings.Load().Limits.HeadTimeout)
+	if err != nil {
+		s.insecure(conn, l, err)
+		return
+	}
+	c := s.newClient(conn, l)
+	c.tls = newTLS(state)
+	s.loop.Start(conn, c)
+}
+
+// insecure ends a client connection whose handshake failed.
+func (s *Server) insecure(conn *stream.Conn, l *Listener, err error) {
+	defer s.clients.Add(-1)
+	defer conn.Close()
+	s.counts.unencrypted.Add(1)
+	fields := logrus.Fields{"client": conn.Remote().Addr().String(), "listener": l.Terms().Name}
+	if broken, ok := errors.AsType[tls.RecordHeaderError](err); ok && broken.Conn != nil {
+		if looksLikeText(broken.RecordHeader) {
+			s.answerCleartext(broken.Conn)
+		}
+		s.strangers.Warn("cleartext "+fields["client"].(string), fields, "a client speaks cleartext to a listener that speaks TLS")
+		return
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, stream.ErrStopped) {
+		return // a look whether the port is open, or our own end
+	}
+	fields["reason"] = cause.Of(err, s.settings.Load().Limits.HeadTimeout)
+	s.strangers.Warn("handshake "+fields["client"].(string), fields, "the TLS handshake with a client failed")
+}
+
+// looksLikeText tells whether the first bytes of a client could be those of a
+// request.
+func looksLikeText(header [5]byte) bool {
+	for _, c := range header[:3] {
+		if c < 'A' || c > 'Z' {
+			return false
+		}
+	}
+	return true
+}
+
+// answerCleartext tells a client in cleartext why it gets nothing else.
+func (s *Server) answerCleartext(nc net.Conn) {
+	_ = nc.SetDeadline(time.Now().Add(time.Second))
+	fault := &Fault{Status: 400, Type: "http_request_error", Detail: "this is cleartext HTTP, but the listener speaks TLS: use https://, or another port"}
+	if _, err := nc.Write(s.appendFault(nil, fault, true)); err != nil {
+		return
+	}
+	if half, ok := nc.(*net.TCPConn); ok && half.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, nc, loiterBytes) // what it still sends would reset the answer
+	}
+}
