@@ -95,13 +95,13 @@
   const listOf = (value) => (Array.isArray(value) ? value : [value]);
 
   const request = (line, options = {}) => {
-    only('request', options, ['headers', 'host', 'ip', 'id', 'listener']);
+    only('request', options, ['headers', 'host', 'ip', 'id', 'listener', 'subject']);
     const fields = [];
     for (const [name, values] of Object.entries(options.headers || {})) {
       for (const value of listOf(values)) fields.push(name, String(value));
     }
-    const { host: authority = '', ip = '', id = '', listener = '' } = options;
-    return host.request(String(line), fields, authority, ip, id, listener);
+    const { host: authority = '', ip = '', id = '', listener = '', subject = '' } = options;
+    return host.request(String(line), fields, authority, ip, id, listener, subject);
   };
 
   const context = (options = {}) => {

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 type req struct {
 	method, path, query, host, scheme, ip, id, listener string
 	header                                              [][2]string // lower case
+	tls                                                 *TLS
 }
 
 func (r *req) Method() string   { return r.method }
@@ -37,6 +38,7 @@ func (r *req) Scheme() string   { return r.scheme }
 func (r *req) IP() string       { return r.ip }
 func (r *req) ID() string       { return r.id }
 func (r *req) Listener() string { return r.listener }
+func (r *req) TLS() *TLS        { return r.tls }
 
 func (r *req) Header(name string) (string, bool) {
 	var values []string

@@ -21,16 +21,13 @@ type Reading struct {
 	Scheme   string
 	IP       string
 	Listener string
+	TLS      *TLS
 
 	Headers  []NamedValue // by the names that the script used
 	Cookies  []NamedValue
 	Clusters []ClusterHealth
 
 	HeaderNames, CookieNames []string // of all there were
-
-	// Place is where route returned, file:line:column; only with [Options.Places].
-	Place string
-	depth int // of the calls at Place
 }
 
 // Properties is a set of those properties of a request that are single values.
@@ -48,6 +45,7 @@ const (
 	ReadListener
 	ReadHeaderNames
 	ReadCookieNames
+	ReadTLS
 	ReadNow // the time; it is known in any case
 )
 

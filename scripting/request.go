@@ -34,6 +34,7 @@ const (
 	propIP
 	propID
 	propListener
+	propTLS
 	propHeaders
 	propQuery
 	propCookies
@@ -43,7 +44,7 @@ const (
 //nolint:gochecknoglobals // immutable table
 var propertyNames = [...]string{
 	propMethod: "method", propPath: "path", propCleanPath: "cleanPath", propURL: "url", propHost: "host",
-	propScheme: "scheme", propIP: "ip", propID: "id", propListener: "listener",
+	propScheme: "scheme", propIP: "ip", propID: "id", propListener: "listener", propTLS: "tls",
 	propHeaders: "headers", propQuery: "query", propCookies: "cookies",
 }
 
@@ -103,6 +104,8 @@ func (v *view) read(p property) goja.Value {
 		return v.rt.text(noted(n, ReadID, r.ID()))
 	case propListener:
 		return v.rt.intern(noted(n, ReadListener, r.Listener()))
+	case propTLS:
+		return v.encryption(r)
 	case propHeaders:
 		return v.lookup(headers)
 	case propQuery:
@@ -224,6 +227,8 @@ func propertyOf(key string) property {
 		return propID
 	case "listener":
 		return propListener
+	case "tls":
+		return propTLS
 	}
 	return propertyCount
 }

@@ -58,7 +58,7 @@ func TestLookupsFindNames(t *testing.T) {
 		"req.cookies.get('empty')":                             `""`,
 		"req.cookies.has('junk')":                              "false",
 		"Object.keys(req.cookies)":                             `["user","theme","empty"]`,
-		"Object.keys(req)":                                     `["method","path","cleanPath","url","host","scheme","ip","id","listener","headers","query","cookies"]`,
+		"Object.keys(req)":                                     `["method","path","cleanPath","url","host","scheme","ip","id","listener","tls","headers","query","cookies"]`,
 		"'path' in req":                                        "true",
 		"'toString' in req":                                    "true",
 		"typeof req.hasOwnProperty":                            `"function"`,
@@ -72,6 +72,20 @@ func TestLookupsFindNames(t *testing.T) {
 				t.Errorf("%s = %s, want %s", expression, got, want)
 			}
 		}
+	}
+}
+
+func TestWhatTheConnectionIsEncryptedBy(t *testing.T) {
+	expression := "[req.tls, req.tls === req.tls, req.tls && [Object.keys(req.tls), req.tls.names.includes('web.test')]]"
+	s := load(t, show(expression))
+	if got := s.eval(t, get("/")); got != "[null,true,null]" {
+		t.Errorf("in cleartext: %s", got)
+	}
+	r := get("/")
+	r.tls = &TLS{Version: "1.3", ServerName: "shop.test", Subject: "CN=web", Names: []string{"web.test"}}
+	want := `[{"version":"1.3","serverName":"shop.test","subject":"CN=web","names":["web.test"]},true,[["version","serverName","subject","names"],true]]`
+	if got := s.eval(t, r); got != want {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -31,6 +31,7 @@ type Request interface {
 	IP() string       // the client's address
 	ID() string       // the request id
 	Listener() string // the name of the listener it came in by
+	TLS() *TLS        // how the client's connection is encrypted; nil: it is not
 
 	Header(name string) (string, bool) // any case; repeats joined by ", "
 	HeaderNames() []string             // lower case, each once
@@ -58,10 +59,6 @@ type Options struct {
 	Env            map[string]string  // seen as ctx.env
 	Backtracking   bool               // regular expressions may need it
 
-	// Places has a [Reading] tell where route returned. It makes calls slower, and is
-	// for those who explain one.
-	Places bool
-
 	// OnCall is told of each call what it read and what came of it, on the
 	// goroutine of Route. The reading is valid until it returns. Optional.
 	OnCall func(*Reading, Decision)
@@ -85,7 +82,6 @@ type Script struct {
 	program *goja.Program
 	empty   *goja.Program // does nothing; see dropJobs
 	routeAt position
-	places  []position // of the returns, by number; nil: nobody asks
 	options Options
 	log     logrus.FieldLogger
 	notices *notices
@@ -118,7 +114,7 @@ func Load(src Source, opts Options) (*Script, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, findings, err := code.compile(opts.Backtracking, opts.Places)
+	program, findings, err := code.compile(opts.Backtracking)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +123,6 @@ func Load(src Source, opts Options) (*Script, error) {
 		version: code.version(),
 		program: program,
 		routeAt: findings.route,
-		places:  findings.places,
 		empty:   goja.MustCompile("", "", true),
 		options: opts,
 		notices: newNotices(),

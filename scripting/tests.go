@@ -14,10 +14,21 @@ import (
 // A Stage makes up what tests written in JavaScript ask for. Its errors are thrown
 // in the test.
 type Stage interface {
-	// Request makes the request of a line such as "GET /x"; the rest may be empty.
-	Request(line string, headers [][2]string, host, ip, id, listener string) (Request, error)
+	// Request makes a request.
+	Request(Staged) (Request, error)
 	// Clusters are the clusters when these are down: names, and cluster/host:port.
 	Clusters(down []string) (Clusters, error)
+}
+
+// Staged is what a test says of a request. All but the line may be empty.
+type Staged struct {
+	Line     string // such as "GET /x"
+	Headers  [][2]string
+	Host     string
+	IP       string
+	ID       string
+	Listener string
+	Subject  string // of the client's certificate
 }
 
 // A TestResult is what became of one test.
@@ -282,7 +293,7 @@ func (w *workshop) request(call goja.FunctionCall) goja.Value {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		headers = append(headers, [2]string{pairs[i], pairs[i+1]})
 	}
-	made, err := w.stage.Request(words[0], headers, words[2], words[3], words[4], words[5])
+	made, err := w.stage.Request(Staged{Line: words[0], Headers: headers, Host: words[2], IP: words[3], ID: words[4], Listener: words[5], Subject: words[6]})
 	if err != nil {
 		w.rt.throw("%s", err.Error())
 	}

@@ -39,6 +39,16 @@ declare global {
       readonly id: string;
       /** The name of the listener it came in by. */
       readonly listener: string;
+      /** How the client's connection is encrypted; null: it is not. */
+      readonly tls: {
+        readonly version: '1.2' | '1.3';
+        /** That the client asked for (SNI); may be empty. */
+        readonly serverName: string;
+        /** Of the client's certificate, which was verified: "CN=web,O=shop". Empty: it came without one. */
+        readonly subject: string;
+        /** That the certificate is for: DNS names and URIs. */
+        readonly names: readonly string[];
+      } | null;
       /** Names in any case; repeated headers joined by ", ". */
       readonly headers: Lookup;
       /** Decoded as URLSearchParams does. */

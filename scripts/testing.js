@@ -16,10 +16,10 @@
  * A request as route sees it.
  *
  * @param {string} line method and path with query, or an absolute URL: 'GET /x?y=1'
- * @param {{ headers?: Record<string, string | string[]>, host?: string, ip?: string, id?: string, listener?: string }} [options]
+ * @param {{ headers?: Record<string, string | string[]>, host?: string, ip?: string, id?: string, listener?: string, subject?: string }} [options]
  */
 export function request(line, options = {}) {
-  only('request', options, ['headers', 'host', 'ip', 'id', 'listener']);
+  only('request', options, ['headers', 'host', 'ip', 'id', 'listener', 'subject']);
   const { method, scheme, authority, path, query } = parseLine(String(line));
   const fields = fieldsOf(options.headers || {});
   const sent = fields.find(([name]) => name === 'host');
@@ -39,6 +39,7 @@ export function request(line, options = {}) {
     ip: options.ip || '127.0.0.1',
     id: options.id || 'test',
     listener: options.listener || 'main',
+    tls: encryption(scheme, withoutPort(host), options.subject || ''),
     headers: lookup('headers', (name) => headers.get(String(name).toLowerCase()), () => [...headers.keys()]),
     query: lookupOf('query', [...new URLSearchParams(`?${query}`)], true),
     cookies: lookupOf('cookies', parseCookies(headers.get('cookie') || '')),
@@ -201,6 +202,12 @@ function readOnly(properties, what) {
     set: (_, key) => refuse(`${what} is read-only: cannot set ${what}.${String(key)}`),
     deleteProperty: (_, key) => refuse(`${what} is read-only: cannot delete ${what}.${String(key)}`),
   });
+}
+
+function encryption(scheme, serverName, subject) {
+  if (scheme === 'https') return Object.freeze({ version: '1.3', serverName, subject, names: [] });
+  if (subject) throw new TypeError('only a client that speaks TLS shows a certificate: write the request with an https:// URL, or leave the subject out');
+  return null;
 }
 
 function refuse(message) {

@@ -101,7 +101,7 @@ test('fails', () => assert.equal(route(request('GET /')), 'one'));`,
 const report = `
 const all = (lookup) => Object.keys(lookup).map((name) => [name, lookup[name], lookup.get(name), lookup.has(name), name in lookup]);
 function seen(req, ctx) {
-  return JSON.stringify([req.method, req.path, req.cleanPath, req.url, req.host, req.scheme, req.ip, req.id, req.listener,
+  return JSON.stringify([req.method, req.path, req.cleanPath, req.url, req.host, req.scheme, req.ip, req.id, req.listener, req.tls,
     all(req.headers), all(req.query), all(req.cookies), req.query.getAll('a'), { ...req.query }, req.headers.get('X-A'), req.cookies.get('none'),
     req.query.none, 'none' in req.query, Object.keys(req), ctx.hash(req.url), ctx.hash(req.query.get('a') || ''), globals(req)]);
 }

@@ -67,6 +67,7 @@ func (asked) Scheme() string               { return "http" }
 func (asked) IP() string                   { return "192.0.2.1" }
 func (asked) ID() string                   { return "id" }
 func (asked) Listener() string             { return "main" }
+func (asked) TLS() *scripting.TLS          { return nil }
 func (asked) Header(string) (string, bool) { return "", false }
 func (asked) HeaderNames() []string        { return nil }
 

@@ -102,6 +102,7 @@ func (row *Row) write(b *strings.Builder, indent string) {
 	w.text("ip", row.Sketch.IP)
 	w.text("id", row.Sketch.ID)
 	w.text("listener", row.Sketch.Listener)
+	w.text("subject", row.Sketch.Subject)
 	w.list("down", row.Down)
 	if row.Data != nil {
 		w.line("data", string(row.Data))

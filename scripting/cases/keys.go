@@ -35,6 +35,7 @@ func rowKeys(r *Row) []key {
 		{name: "ip", value: oneText(&r.Sketch.IP), doc: "The client's address. Default: 127.0.0.1."},
 		{name: "id", value: oneText(&r.Sketch.ID), doc: "The request's id. Default: test."},
 		{name: "listener", value: oneText(&r.Sketch.Listener), doc: "The name of the listener it came in by. Default: main."},
+		{name: "subject", value: oneText(&r.Sketch.Subject), doc: "The subject of the client's certificate, such as CN=web; the request has an https URL. Default: none."},
 		{name: "down", value: down(r), doc: "Clusters and single backends, as cluster/host:port, that are not usable."},
 		{name: "data", value: anything(&r.Data), doc: "ctx.data. Default: what script.data holds."},
 		{name: "env", value: variables(&r.Env), doc: "ctx.env. Default: the variables named in script.env."},

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"outrider/scripting"
 )
 
 // What a made-up request has where nothing else is said.
@@ -27,18 +29,20 @@ type Sketch struct {
 	IP       string   // "" = 127.0.0.1
 	ID       string   // "" = test
 	Listener string   // "" = main
+	Subject  string   // of the client's certificate; "" = it has none
 }
 
 // A Request is a made-up request as a script sees it. It implements
 // [scripting.Request].
 type Request struct {
 	method, path, query, scheme, authority, ip, id, listener string
+	subject                                                  string
 	fields                                                   []Header
 }
 
 // NewRequest completes a sketch. The error says what no request could be.
 func NewRequest(s Sketch) (*Request, error) {
-	r := &Request{scheme: "http", ip: s.IP, id: s.ID, listener: s.Listener, fields: slices.Clone(s.Headers)}
+	r := &Request{scheme: "http", ip: s.IP, id: s.ID, listener: s.Listener, subject: s.Subject, fields: slices.Clone(s.Headers)}
 	if err := r.parseLine(s.Line); err != nil {
 		return nil, err
 	}
@@ -62,6 +66,9 @@ func NewRequest(s Sketch) (*Request, error) {
 	}
 	if _, err := netip.ParseAddr(r.ip); err != nil {
 		return nil, fmt.Errorf("%q is no IP address; write one such as 192.0.2.7", r.ip)
+	}
+	if r.subject != "" && r.scheme != "https" {
+		return nil, errors.New("only a client that speaks TLS shows a certificate: write the request with an https:// URL, or leave the subject out")
 	}
 	r.setHost()
 	return r, nil
@@ -150,6 +157,14 @@ func (r *Request) ID() string { return r.id }
 
 // Listener implements [scripting.Request].
 func (r *Request) Listener() string { return r.listener }
+
+// TLS implements [scripting.Request]: an https URL came over TLS.
+func (r *Request) TLS() *scripting.TLS {
+	if r.scheme != "https" {
+		return nil
+	}
+	return &scripting.TLS{Version: "1.3", ServerName: r.Host(), Subject: r.subject}
+}
 
 // Header implements [scripting.Request].
 func (r *Request) Header(name string) (string, bool) {

@@ -48,9 +48,9 @@ func (r *runner) script(ctx context.Context, file string) error {
 type stage struct{ clusters []Cluster }
 
 // Request implements [scripting.Stage].
-func (stage) Request(line string, headers [][2]string, host, ip, id, listener string) (scripting.Request, error) {
-	s := Sketch{Line: line, Host: host, IP: ip, ID: id, Listener: listener}
-	for _, h := range headers {
+func (stage) Request(r scripting.Staged) (scripting.Request, error) {
+	s := Sketch{Line: r.Line, Host: r.Host, IP: r.IP, ID: r.ID, Listener: r.Listener, Subject: r.Subject}
+	for _, h := range r.Headers {
 		s.Headers = append(s.Headers, Header{h[0], h[1]})
 	}
 	return NewRequest(s)

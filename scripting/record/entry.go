@@ -26,19 +26,21 @@ type Entry struct {
 // Read is what the script read of the request. What is nil, or not listed, it did
 // not read.
 type Read struct {
-	Method      *string  `json:"method,omitempty"`
-	Path        *string  `json:"path,omitempty"`
-	Query       *string  `json:"query,omitempty"`
-	QueryHidden bool     `json:"query_hidden,omitempty"` // some values in it are hashes
-	Host        *string  `json:"host,omitempty"`
-	Scheme      *string  `json:"scheme,omitempty"`
-	IP          *string  `json:"ip,omitempty"`
-	Listener    *string  `json:"listener,omitempty"`
-	Now         bool     `json:"now,omitempty"` // the time
-	Headers     []Field  `json:"headers,omitempty"`
-	Cookies     []Field  `json:"cookies,omitempty"`
-	HeaderNames []string `json:"header_names,omitzero"` // of all headers
-	CookieNames []string `json:"cookie_names,omitzero"` // of all cookies
+	Method      *string        `json:"method,omitempty"`
+	Path        *string        `json:"path,omitempty"`
+	Query       *string        `json:"query,omitempty"`
+	QueryHidden bool           `json:"query_hidden,omitempty"` // some values in it are hashes
+	Host        *string        `json:"host,omitempty"`
+	Scheme      *string        `json:"scheme,omitempty"`
+	IP          *string        `json:"ip,omitempty"`
+	Listener    *string        `json:"listener,omitempty"`
+	TLS         *scripting.TLS `json:"tls,omitempty"`
+	Cleartext   bool           `json:"cleartext,omitempty"` // there was no TLS
+	Now         bool           `json:"now,omitempty"`       // the time
+	Headers     []Field        `json:"headers,omitempty"`
+	Cookies     []Field        `json:"cookies,omitempty"`
+	HeaderNames []string       `json:"header_names,omitzero"` // of all headers
+	CookieNames []string       `json:"cookie_names,omitzero"` // of all cookies
 }
 
 // Field is a header or a cookie that was read.

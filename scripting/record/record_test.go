@@ -23,17 +23,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // sent is a request made of plain values.
 type sent struct {
 	method, path, query, ip string
+	tls                     *scripting.TLS
 	header                  [][2]string
 }
 
-func (s sent) Method() string   { return s.method }
-func (s sent) Path() string     { return s.path }
-func (s sent) RawQuery() string { return s.query }
-func (sent) Host() string       { return "example.com" }
-func (sent) Scheme() string     { return "https" }
-func (s sent) IP() string       { return s.ip }
-func (s sent) ID() string       { return "id of " + s.path }
-func (sent) Listener() string   { return "main" }
+func (s sent) Method() string      { return s.method }
+func (s sent) Path() string        { return s.path }
+func (s sent) RawQuery() string    { return s.query }
+func (sent) Host() string          { return "example.com" }
+func (sent) Scheme() string        { return "https" }
+func (s sent) IP() string          { return s.ip }
+func (s sent) ID() string          { return "id of " + s.path }
+func (sent) Listener() string      { return "main" }
+func (s sent) TLS() *scripting.TLS { return s.tls }
 
 func (s sent) Header(name string) (string, bool) {
 	var values []string
@@ -83,7 +85,7 @@ func load(t testing.TB, code string, ring *record.Ring, clusters scripting.Clust
 
 const everything = `function route(req, ctx) {
   const to = ['one', 'two', 'three'];
-  switch (req.path.length % 12) {
+  switch (req.path.length % 13) {
     case 0: return to[Math.floor(Math.random() * 3)];
     case 1: return req.headers.get('X-A') === null ? 'one' : 'two';
     case 2: return to[Object.keys(req.headers).length % 3];
@@ -95,6 +97,7 @@ const everything = `function route(req, ctx) {
     case 8: return to[ctx.now % 3];
     case 9: return req.nothing.here;
     case 10: return { respond: { status: 200 + req.ip.length, body: req.id } };
+    case 12: return req.tls && req.tls.subject === 'CN=web' ? req.tls.names[0] || 'one' : 'two';
     case 11: return to[Math.floor(ctx.hash(req.url + req.method + req.listener) * 3)];
   }
 }`
@@ -111,6 +114,7 @@ func anyRequest() *rapid.Generator[sent] {
 		for _, name := range rapid.SliceOfN(rapid.SampledFrom([]string{"X-A", "X-B", "Accept"}), 0, 4).Draw(t, "names") {
 			s.header = append(s.header, [2]string{name, word.Draw(t, "value")})
 		}
+		s.tls = rapid.SampledFrom([]*scripting.TLS{nil, {Version: "1.2"}, {Version: "1.3", Subject: "CN=web"}, {Version: "1.3", Subject: "CN=web", Names: []string{"three"}}}).Draw(t, "tls")
 		if rapid.Bool().Draw(t, "cookies") {
 			s.header = append(s.header, [2]string{"Cookie", "u=" + word.Draw(t, "u") + "; v=" + word.Draw(t, "v")})
 		}
@@ -154,6 +158,7 @@ func TestWhatARecordDoesNotHoldIsNamed(t *testing.T) {
 	for reads, want := range map[string]string{
 		"req.headers.get('X-A')": "", "req.path": "req.path", "req.headers.get('x-b')": "req.headers['x-b']", "req.cookies.u": "req.cookies['u']",
 		"req.query.has('q')": "req.query", "Math.random()": "Math.random", "Object.keys(req.headers)": "the names of req.headers", "req.id": "",
+		"req.tls": "req.tls",
 		"ctx.now": "", "ctx.clusters.three.healthy": "",
 	} {
 		script := load(t, "function route(req, ctx) { "+reads+"; return 'one'; }", record.NewRing(1), well())

@@ -14,8 +14,6 @@ type Replay struct {
 	// "req.headers['x-beta']". Where there is something, the decision may be
 	// another than the one on the request itself.
 	Unknown []string
-	// Place is where the script returned; only of one with [scripting.Options.Places].
-	Place string
 }
 
 // Again lets a script decide on a recorded request, at its time, with its random
@@ -25,7 +23,7 @@ func (e *Entry) Again(s *scripting.Script, now scripting.Clusters) Replay {
 	var again Replay
 	d := s.RouteAt(request{e}, scripting.Moment{
 		Now: e.At, Seed: e.Seed, Clusters: then{e.Clusters, now},
-		OnCall: func(n *scripting.Reading, _ scripting.Decision) { again.Unknown, again.Place = e.unknown(n), n.Place },
+		OnCall: func(n *scripting.Reading, _ scripting.Decision) { again.Unknown = e.unknown(n) },
 	})
 	again.Decision = DecisionOf(d)
 	return again
@@ -46,6 +44,7 @@ func (e *Entry) unknown(n *scripting.Reading) []string {
 		{scripting.ReadScheme, "req.scheme", e.Read.Scheme != nil},
 		{scripting.ReadIP, "req.ip", e.Read.IP != nil},
 		{scripting.ReadListener, "req.listener", e.Read.Listener != nil},
+		{scripting.ReadTLS, "req.tls", e.Read.TLS != nil || e.Read.Cleartext},
 		{scripting.ReadHeaderNames, "the names of req.headers", e.Read.HeaderNames != nil},
 		{scripting.ReadCookieNames, "the names of req.cookies", e.Read.CookieNames != nil},
 	} {
@@ -99,6 +98,8 @@ func (r request) Scheme() string   { return known(r.Read.Scheme) }
 func (r request) IP() string       { return known(r.Read.IP) }
 func (r request) ID() string       { return r.Entry.ID }
 func (r request) Listener() string { return known(r.Read.Listener) }
+
+func (r request) TLS() *scripting.TLS { return r.Read.TLS }
 
 // Header implements scripting.Request. Cookies that were read one by one make up
 // the field that they came in.

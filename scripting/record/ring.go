@@ -151,6 +151,9 @@ func (s *slot) entry() Entry {
 	if n.Has&scripting.ReadQuery != 0 {
 		e.Read.Query, e.Read.QueryHidden = shown(n.RawQuery), strings.Contains(n.RawQuery, hashed)
 	}
+	if n.Has&scripting.ReadTLS != 0 {
+		e.Read.TLS, e.Read.Cleartext = n.TLS, n.TLS == nil
+	}
 	e.Read.Now = n.Has&scripting.ReadNow != 0
 	e.Read.Headers, e.Read.Cookies = fieldsOf(n.Headers), fieldsOf(n.Cookies)
 	if n.Has&scripting.ReadHeaderNames != 0 {

@@ -75,13 +75,19 @@ func (r *scriptRouter) close() {
 func (r *scriptRouter) Route(request *proxy.Request) proxy.Decision {
 	to := r.app.accounts.Load()
 	began := to.begin()
-	d := r.versions.Route(request)
+	d := r.versions.Route(seen{request})
 	if !request.InTime() {
 		return proxy.Decision{} // Overdue has decided, and was counted
 	}
 	to.routed(began)
 	return r.decision(d)
 }
+
+// seen is a request as scripts see it.
+type seen struct{ *proxy.Request }
+
+// TLS implements scripting.Request.
+func (s seen) TLS() *scripting.TLS { return (*scripting.TLS)(s.Request.TLS()) }
 
 // Limit implements proxy.Router.
 func (r *scriptRouter) Limit() time.Duration { return r.versions.Limit() }

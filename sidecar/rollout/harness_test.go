@@ -45,14 +45,15 @@ func (oneAndTwo) Health(name string) (healthy, total int, ok bool) {
 // get is a request for a path, of a client.
 type get struct{ path, ip, cookie string }
 
-func (get) Method() string   { return "GET" }
-func (g get) Path() string   { return g.path }
-func (get) RawQuery() string { return "" }
-func (get) Host() string     { return "test" }
-func (get) Scheme() string   { return "http" }
-func (g get) IP() string     { return g.ip }
-func (get) ID() string       { return "id" }
-func (get) Listener() string { return "main" }
+func (get) Method() string      { return "GET" }
+func (g get) Path() string      { return g.path }
+func (get) RawQuery() string    { return "" }
+func (get) Host() string        { return "test" }
+func (get) Scheme() string      { return "http" }
+func (g get) IP() string        { return g.ip }
+func (get) ID() string          { return "id" }
+func (get) Listener() string    { return "main" }
+func (get) TLS() *scripting.TLS { return nil }
 
 func (g get) Header(name string) (string, bool) { return g.cookie, name == "cookie" && g.cookie != "" }
 func (get) HeaderNames() []string               { return nil }

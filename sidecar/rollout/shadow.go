@@ -233,13 +233,14 @@ func failures(n int) string {
 // copied is a request that outlives its exchange.
 type copied struct {
 	method, path, query, host, scheme, ip, id, listener string
+	tls                                                 *scripting.TLS
 	names, values                                       []string
 }
 
 func copyOf(r scripting.Request) copied {
 	c := copied{
 		method: r.Method(), path: r.Path(), query: r.RawQuery(), host: r.Host(), scheme: r.Scheme(),
-		ip: r.IP(), id: r.ID(), listener: r.Listener(), names: r.HeaderNames(),
+		ip: r.IP(), id: r.ID(), listener: r.Listener(), tls: r.TLS(), names: r.HeaderNames(),
 	}
 	for _, name := range c.names {
 		value, _ := r.Header(name)
@@ -256,6 +257,8 @@ func (c *copied) Scheme() string   { return c.scheme }
 func (c *copied) IP() string       { return c.ip }
 func (c *copied) ID() string       { return c.id }
 func (c *copied) Listener() string { return c.listener }
+
+func (c *copied) TLS() *scripting.TLS { return c.tls }
 
 func (c *copied) Header(name string) (string, bool) {
 	for i, n := range c.names {

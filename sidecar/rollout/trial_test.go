@@ -12,14 +12,15 @@ import (
 // asked is a request of which only what a trial looks at is given.
 type asked struct{ ip, cookie, path string }
 
-func (asked) Method() string   { return "GET" }
-func (a asked) Path() string   { return a.path }
-func (asked) RawQuery() string { return "" }
-func (asked) Host() string     { return "test" }
-func (asked) Scheme() string   { return "http" }
-func (a asked) IP() string     { return a.ip }
-func (asked) ID() string       { return "" }
-func (asked) Listener() string { return "main" }
+func (asked) Method() string      { return "GET" }
+func (a asked) Path() string      { return a.path }
+func (asked) RawQuery() string    { return "" }
+func (asked) Host() string        { return "test" }
+func (asked) Scheme() string      { return "http" }
+func (a asked) IP() string        { return a.ip }
+func (asked) ID() string          { return "" }
+func (asked) Listener() string    { return "main" }
+func (asked) TLS() *scripting.TLS { return nil }
 
 func (a asked) Header(name string) (string, bool) {
 	return a.cookie, name == "cookie" && a.cookie != ""
