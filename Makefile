@@ -47,7 +47,7 @@ compose: ## docker-compose.yml, with real containers that are broken on purpose
 
 faults: ## the same, and what it showed goes into integration/FAULTS.md
 	@integration/needs.sh docker compose $(if $(IPTABLES_IMAGE),,iptables)
-	OUTRIDER_FAULTS=1 CGO_ENABLED=0 go test -v -count=1 -tags integration -timeout 25m ./integration/compose
+	FAULTS_REPORT=1 CGO_ENABLED=0 go test -v -count=1 -tags integration -timeout 25m ./integration/compose
 
 # The cache does not know the program that these tests build and start.
 wire: ## the real program under attack, seen from outside; nothing else runs meanwhile

@@ -38,10 +38,10 @@ func report(t *testing.T, fault string, answers record, away, back time.Duration
 	findings.all = append(findings.all, f)
 }
 
-// writeReport writes integration/FAULTS.md, when OUTRIDER_FAULTS asks for it: make
+// writeReport writes integration/FAULTS.md, when FAULTS_REPORT asks for it: make
 // faults does.
 func writeReport() error {
-	if os.Getenv("OUTRIDER_FAULTS") == "" || len(findings.all) == 0 {
+	if os.Getenv("FAULTS_REPORT") == "" || len(findings.all) == 0 {
 		return nil
 	}
 	var text strings.Builder

@@ -21,12 +21,8 @@ type section struct {
 	short string // hint for who writes a single value here
 }
 
-func (s section) find(name string) (key, bool) {
-	i := slices.IndexFunc(s.keys, func(k key) bool { return k.name == name })
-	if i < 0 {
-		return key{}, false
-	}
-	return s.keys[i], true
+func (s section) has(name string) bool {
+	return slices.ContainsFunc(s.keys, func(k key) bool { return k.name == name })
 }
 
 func (s section) read(r *reader, path string, n *node) {
@@ -42,7 +38,7 @@ func (s section) read(r *reader, path string, n *node) {
 // refuseStrangers reports keys that are not known.
 func (s section) refuseStrangers(r *reader, path string, n *node) {
 	for _, e := range n.entries {
-		if _, known := s.find(e.key); !known {
+		if !s.has(e.key) {
 			r.faults.add(e.at, join(path, e.key), "unknown key%s", s.hint(path, e.key))
 		}
 	}
@@ -58,7 +54,7 @@ func (s section) hint(path, name string) string {
 			return fmt.Sprintf("; did you mean %q?", join(join(path, k.name), name))
 		}
 	}
-	if _, ok := root(new(Config)).find(name); ok && path != "" {
+	if root(new(Config)).has(name) && path != "" {
 		return fmt.Sprintf("; %s stands at the top of the file, not here", name)
 	}
 	return ""

@@ -16,10 +16,10 @@ import (
 	"outrider/sidecar/cluster"
 )
 
-// seeds are those of so many random histories; OUTRIDER_SEED repeats one.
+// seeds are those of so many random histories; RULE_SEED repeats one.
 func seeds(t *testing.T, n int) []uint64 {
 	t.Helper()
-	if text := os.Getenv("OUTRIDER_SEED"); text != "" {
+	if text := os.Getenv("RULE_SEED"); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
 			t.Fatal(err)
@@ -37,7 +37,7 @@ func seeds(t *testing.T, n int) []uint64 {
 func histories(t *testing.T, n int, property func(*testing.T, *rand.Rand)) {
 	t.Helper()
 	for _, seed := range seeds(t, n) {
-		t.Run(fmt.Sprintf("OUTRIDER_SEED=%d", seed), func(t *testing.T) {
+		t.Run(fmt.Sprintf("RULE_SEED=%d", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { property(t, rand.New(rand.NewPCG(seed, 1))) })
 		})
 	}
