@@ -283,6 +283,7 @@ func TestWithoutClaimsItIsAsIfThereWereNoGossip(t *testing.T) {
 			var running sync.WaitGroup
 			running.Go(func() { m.Run(ctx) })
 			for range 100 {
+				time.Sleep(time.Duration(1 + rng.Int64N(int64(time.Second)))) // never at the very moment of the first checks
 				i := rng.IntN(len(ends))
 				switch rng.IntN(4) {
 				case 0:
@@ -292,7 +293,6 @@ func TestWithoutClaimsItIsAsIfThereWereNoGossip(t *testing.T) {
 				case 3:
 					m.Observe(key(i+1), Evidence{Source: FromTraffic, Kind: NoConnection, Reason: "reset"})
 				}
-				time.Sleep(time.Duration(rng.Int64N(int64(time.Second))))
 			}
 			stop()
 			running.Wait()
