@@ -3,8 +3,14 @@ package prometheus_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -87,7 +93,7 @@ func isDocumented(text, name string) bool {
 }
 
 // metricsOf is what a sidecar tells that has a script which fails, backends that are
-// not there, and gossip.
+// not there, a certificate, and gossip.
 func metricsOf(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -100,7 +106,7 @@ func metricsOf(t *testing.T) string {
 	requests, status := freeAddress(t), freeAddress(t)
 	write(t, filepath.Join(dir, "route.js"), "function route(req) { if (req.path === '/x') throw new Error('x'); return { cluster: 'one', rule: 'all' }; }")
 	write(t, filepath.Join(dir, "outrider.yaml"), fmt.Sprintf(`
-listen: %q
+listen: [{ address: %q }, { name: secure, address: "127.0.0.1:0", tls: { certificates: [{ cert: own.crt, key: own.key }] } }]
 script: { file: route.js, shadow: { file: route.js, sample: 100%% } }
 clusters: { one: { backends: [%q] } }
 gossip: { listen: "127.0.0.1:0" }
@@ -108,6 +114,7 @@ status: { listen: %q }
 admin: { listen: "" }
 log: { access: { mode: all, file: access.log } }
 `, requests, freeAddress(t), status))
+	certify(t, filepath.Join(dir, "own.crt"), filepath.Join(dir, "own.key"))
 	ctx, stop := context.WithCancel(t.Context())
 	var log bytes.Buffer
 	sidecar := exec.CommandContext(ctx, binary, "run")
@@ -123,6 +130,26 @@ log: { access: { mode: all, file: access.log } }
 		get(t, "http://"+requests+path)
 	}
 	return get(t, "http://"+status+"/metrics")
+}
+
+// certify writes a certificate that nobody else has signed, and its key.
+func certify(t *testing.T, cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, cert, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed})))
+	write(t, key, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})))
 }
 
 // get asks until there is an answer.
