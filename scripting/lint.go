@@ -14,6 +14,7 @@ type findings struct {
 	route    position  // where route is declared; none if it comes about in another way
 	literals []literal // the cluster names that it returns literally
 	warnings []warning
+	places   []position // of the returns, where somebody asks
 }
 
 // A warning is something that runs, but may not do what its author thinks.

@@ -152,7 +152,7 @@ func FuzzSourceNeverHarmsTheParser(f *testing.F) {
 			_ = err.Error()
 			return
 		}
-		if _, _, err := s.compile(true); err != nil {
+		if _, _, err := s.compile(true, false); err != nil {
 			_ = err.Error()
 		}
 	})

@@ -28,6 +28,10 @@ type Reading struct {
 	Clusters []ClusterHealth
 
 	HeaderNames, CookieNames []string // of all there were
+
+	// Place is where route returned, file:line:column; only with [Options.Places].
+	Place string
+	depth int // of the calls at Place
 }
 
 // Properties is a set of those properties of a request that are single values.

@@ -61,6 +61,7 @@ func (rt *runtime) prepare() (err error) {
 	rt.installConsole()
 	rt.installRequest()
 	rt.installGlobals()
+	rt.installPassing()
 	rt.args[1] = rt.newContext(parse)
 	return nil
 }

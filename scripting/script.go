@@ -59,6 +59,10 @@ type Options struct {
 	Env            map[string]string  // seen as ctx.env
 	Backtracking   bool               // regular expressions may need it
 
+	// Places has a [Reading] tell where route returned. It makes calls slower, and is
+	// for those who explain one.
+	Places bool
+
 	// OnCall is told of each call what it read and what came of it, on the
 	// goroutine of Route. The reading is valid until it returns. Optional.
 	OnCall func(*Reading, Decision)
@@ -82,6 +86,7 @@ type Script struct {
 	program *goja.Program
 	empty   *goja.Program // does nothing; see dropJobs
 	routeAt position
+	places  []position // of the returns, by number; nil: nobody asks
 	options Options
 	log     logrus.FieldLogger
 	notices *notices
@@ -114,7 +119,7 @@ func Load(src Source, opts Options) (*Script, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, findings, err := code.compile(opts.Backtracking)
+	program, findings, err := code.compile(opts.Backtracking, opts.Places)
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +128,7 @@ func Load(src Source, opts Options) (*Script, error) {
 		version: code.version(),
 		program: program,
 		routeAt: findings.route,
+		places:  findings.places,
 		empty:   goja.MustCompile("", "", true),
 		options: opts,
 		notices: newNotices(),

@@ -126,7 +126,7 @@ func invalidUTF8(b []byte) int {
 
 // compile parses, looks over and compiles the source, in strict mode as a module
 // would be. The program holds no state of a runtime.
-func (s *source) compile(backtracking bool) (*goja.Program, *findings, error) {
+func (s *source) compile(backtracking, places bool) (*goja.Program, *findings, error) {
 	tree, err := s.parse()
 	if err != nil {
 		return nil, nil, err
@@ -134,6 +134,9 @@ func (s *source) compile(backtracking bool) (*goja.Program, *findings, error) {
 	found, err := s.lint(tree, backtracking)
 	if err != nil {
 		return nil, nil, err
+	}
+	if places {
+		found.places = s.placeReturns(tree)
 	}
 	program, err := s.program(tree)
 	return program, found, err

@@ -1,9 +1,11 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"strings"
 	"text/tabwriter"
@@ -12,70 +14,118 @@ import (
 	"github.com/spf13/cobra"
 
 	"outrider/scripting/cases"
-	"outrider/scripting/record"
+	"outrider/sidecar/admin"
 	"outrider/sidecar/app"
 )
 
+// explain is what `outrider explain` was asked for.
+type explain struct {
+	from    source
+	q       app.Question
+	headers []string
+	offline bool
+	asJSON  bool
+}
+
 func explainVerb() *cobra.Command {
-	var from source
-	var q app.Question
-	var headers []string
-	var asJSON bool
+	var x explain
 	cmd := &cobra.Command{
 		Use:   "explain METHOD URL | REQUEST-ID",
-		Short: "Explain what the routing script decides on one request, or has decided",
-		Long: `Explain one decision: make the request up, have the script decide on it as in
-production, and tell what it decided, why, what it wrote to its console, and
-which backends the request could go to. Nothing is started.
+		Short: "Explain what would happen to a request, or what has happened to one",
+		Long: `With a method and a URL (a path, or absolute): have the sidecar that runs here tell
+what would happen to such a request now: what the script decides, where in the
+file and by what it read, and each backend of the cluster, whether it would be
+asked, and who says what of it. Nothing is sent. Where no sidecar runs, or with
+--offline, the files decide; every backend is usable then, unless --down says
+otherwise.
 
-URL is a path, or absolute. Every backend is usable, unless --down says otherwise.
-
-With the id of a request (X-Request-Id; the access log has it) tell what a running
-sidecar has decided on it, and all that the script read for that. The last
-script.record decisions are kept; of credentials there is a hash.`,
+With the id of a request (X-Request-Id; the access log has it) tell what has
+happened to it: the decision, what the script read for it, each try on a backend,
+and what was known of the backends at that time. The last script.record requests
+are kept; of credentials there is a hash.`,
 		Example: `  outrider explain GET /one/x
   outrider explain POST https://shop.example/cart -H 'X-Beta: 1' --down canary --down one/10.0.0.7:80
   outrider explain 5f3a91c0d2b47e68`,
 		Args: cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 && isMethod(args[0]) {
-				return fmt.Errorf("%s of what? write outrider explain %s /path", args[0], args[0])
-			}
-			if len(args) == 1 {
-				e, err := recorded(cmd.Context(), &from, args[0])
-				if err != nil {
-					return err
-				}
-				return tellRecorded(cmd.OutOrStdout(), e, asJSON)
-			}
-			fields, err := parseHeaders(headers)
-			if err != nil {
-				return err
-			}
-			q.Sketch.Line, q.Sketch.Headers = args[0]+" "+args[1], fields
-			c, err := from.usable()
-			if err != nil {
-				return err
-			}
-			e, err := app.Explain(c, q)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				encoder := json.NewEncoder(cmd.OutOrStdout())
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(e)
-			}
-			return printExplanation(cmd.OutOrStdout(), e, c.Script.Timeout)
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return x.run(cmd.Context(), cmd.OutOrStdout(), args) },
 	}
-	from.register(cmd)
-	cmd.Flags().StringArrayVarP(&headers, "header", "H", nil, "a header of the request, 'Name: value'; may be repeated")
-	cmd.Flags().StringArrayVar(&q.Down, "down", nil, "a cluster that is down, or one backend, cluster/host:port; may be repeated")
-	cmd.Flags().StringVar(&q.Sketch.IP, "ip", "", "the client's address (default 127.0.0.1)")
-	cmd.Flags().StringVar(&q.Sketch.Listener, "listener", "", "the listener that it comes in by (default the first that asks the script)")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	x.from.register(cmd)
+	cmd.Flags().StringArrayVarP(&x.headers, "header", "H", nil, "a header of the request, 'Name: value'; may be repeated")
+	cmd.Flags().StringArrayVar(&x.q.Down, "down", nil, "a cluster that is down, or one backend, cluster/host:port; may be repeated; implies --offline")
+	cmd.Flags().StringVar(&x.q.Sketch.IP, "ip", "", "the client's address (default 127.0.0.1)")
+	cmd.Flags().StringVar(&x.q.Sketch.Listener, "listener", "", "the listener that it comes in by (default the first that asks the script)")
+	cmd.Flags().BoolVar(&x.offline, "offline", false, "ask the files, also where a sidecar runs")
+	cmd.Flags().BoolVar(&x.asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+func (x *explain) run(ctx context.Context, out io.Writer, args []string) error {
+	if len(args) == 1 && isMethod(args[0]) {
+		return fmt.Errorf("%s of what? write outrider explain %s /path", args[0], args[0])
+	}
+	e, deadline, err := x.explanation(ctx, args)
+	switch {
+	case err != nil:
+		return err
+	case x.asJSON:
+		return printJSON(out, e)
+	}
+	return printExplanation(out, e, deadline)
+}
+
+func (x *explain) explanation(ctx context.Context, args []string) (e *admin.Explanation, deadline time.Duration, err error) {
+	c, err := x.from.usable()
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(args) == 1 {
+		e, err = x.recalled(ctx, args[0])
+		return e, c.Script.Timeout, err
+	}
+	if x.q.Sketch.Headers, err = parseHeaders(x.headers); err != nil {
+		return nil, 0, err
+	}
+	x.q.Sketch.Line = args[0] + " " + args[1]
+	if !x.offline && x.q.Down == nil {
+		e, err = x.running(ctx, args)
+		if err == nil || !isNobody(err) {
+			return e, c.Script.Timeout, err
+		}
+	}
+	e, err = app.Explain(c, x.q)
+	if err == nil && !x.offline && x.q.Down == nil {
+		e.Asked += "; no sidecar runs here with them"
+	}
+	return e, c.Script.Timeout, err
+}
+
+// isNobody tells that no sidecar runs here: nothing listens, or none left a token.
+func isNobody(err error) bool {
+	return errors.Is(err, admin.ErrNobody) || errors.Is(err, fs.ErrNotExist)
+}
+
+// running has the sidecar that runs explain a made-up request.
+func (x *explain) running(ctx context.Context, args []string) (*admin.Explanation, error) {
+	q := admin.Question{Method: args[0], URL: args[1], IP: x.q.Sketch.IP, Listener: x.q.Sketch.Listener}
+	for _, h := range x.q.Sketch.Headers {
+		q.Headers = append(q.Headers, [2]string{h.Name, h.Value})
+	}
+	var e admin.Explanation
+	err := x.from.ask(ctx, func(ctx context.Context, running *admin.Client) (err error) {
+		e, err = running.Explain(ctx, q)
+		return err
+	})
+	return &e, err
+}
+
+// recalled is what has happened to a request.
+func (x *explain) recalled(ctx context.Context, id string) (*admin.Explanation, error) {
+	var e admin.Explanation
+	err := x.from.ask(ctx, func(ctx context.Context, running *admin.Client) (err error) {
+		e, err = running.Recall(ctx, id)
+		return err
+	})
+	return &e, err
 }
 
 func isMethod(word string) bool {
@@ -95,36 +145,26 @@ func parseHeaders(lines []string) ([]cases.Header, error) {
 	return fields, nil
 }
 
-func printExplanation(out io.Writer, e *app.Explanation, deadline time.Duration) error {
-	fmt.Fprintln(out, e.Request)
+func printExplanation(out io.Writer, e *admin.Explanation, deadline time.Duration) error {
+	title := e.Request
+	if e.ID != "" {
+		title = fmt.Sprintf("request %s, %s  %s", e.ID, e.At.Format(time.DateTime+".000"), e.Request)
+	}
+	fmt.Fprintln(out, strings.TrimRight(title, " "))
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
-	if e.Script != "" {
-		line("script", "%s, version %s", e.Script, e.Version)
+	line("asked", "%s", e.Asked)
+	tellDecision(line, e, deadline)
+	tellRead(line, e)
+	if e.Exchange != nil {
+		tellExchange(line, e.Exchange)
 	}
-	line("outcome", "%s", e.Outcome)
-	if e.Error != "" {
-		line("error", "%s", e.Error)
+	if e.Then != "" {
+		line("then", "%s", e.Then)
 	}
-	if e.Cluster != "" {
-		line("cluster", "%s", e.Cluster)
-	}
-	if e.Rule != "" {
-		line("rule", "%s", e.Rule)
-	}
-	if e.Forward != nil {
-		tellForward(line, e.Forward)
-	}
-	for _, said := range e.Console {
-		line("console", "%s", said)
-	}
-	if e.Script != "" {
-		line("took", "%s, in a new runtime; the deadline is %s", e.Took.Round(time.Microsecond), deadline)
-	}
-	line("then", "%s", e.Then)
-	if e.Respond != nil {
+	if e.Respond != nil && e.Exchange == nil {
 		for _, h := range e.Respond.Headers {
 			line("", "%s: %s", h[0], h[1])
 		}
@@ -132,15 +172,72 @@ func printExplanation(out io.Writer, e *app.Explanation, deadline time.Duration)
 	}
 	for _, b := range e.Backends {
 		line("backend", "%s", describeCandidate(b))
+		if b.Skip != "" {
+			line("", "  passed over: %s", b.Skip)
+		}
+		if b.Why != "" {
+			line("", "  %s", b.Why)
+		}
 	}
 	return table.Flush()
 }
 
+// tellDecision tells what was decided, by what.
+func tellDecision(line func(name, format string, args ...any), e *admin.Explanation, deadline time.Duration) {
+	if e.Script != "" {
+		line("script", "%s, version %s", e.Script, e.Version)
+	}
+	line("outcome", "%s", e.Outcome)
+	for _, p := range [][2]string{{"error", e.Error}, {"cluster", e.Cluster}, {"rule", e.Rule}, {"at", e.Place}} {
+		if p[1] != "" {
+			line(p[0], "%s", p[1])
+		}
+	}
+	if e.Forward != nil {
+		tellForward(line, e.Forward)
+	}
+	for _, said := range e.Console {
+		line("console", "%s", said)
+	}
+	if e.Took > 0 {
+		line("took", "%s, in a new runtime; the deadline is %s", e.Took.Round(time.Microsecond), deadline)
+	}
+}
+
+// tellRead tells what the script read of the request, and of the clusters.
+func tellRead(line func(name, format string, args ...any), e *admin.Explanation) {
+	for _, r := range e.Read {
+		if r.Absent {
+			line("read", "%s  not there", r.What)
+			continue
+		}
+		line("read", "%s  %s", r.What, r.Value)
+	}
+	for _, s := range e.Saw {
+		line("saw", "%s  %d of %d usable", s.Cluster, s.Healthy, s.Total)
+	}
+}
+
+// tellExchange tells what became of a request, try by try.
+func tellExchange(line func(name, format string, args ...any), x *admin.Exchange) {
+	for _, a := range x.Attempts {
+		if a.Failure != "" {
+			line("try", "%s  failed after %g ms: %s", a.Backend, a.After, a.Failure)
+			continue
+		}
+		line("try", "%s  answered", a.Backend)
+	}
+	line("end", "%s, after %g ms", x.End, x.Took)
+	if x.Detail != "" {
+		line("why", "%s", x.Detail)
+	}
+}
+
 // tellForward tells what is done to the request on its way.
-func tellForward(line func(name, format string, args ...any), f *app.Forward) {
+func tellForward(line func(name, format string, args ...any), f *admin.Forward) {
 	for _, side := range []struct {
 		name  string
-		edits []app.Edit
+		edits []admin.Edit
 	}{{"request", f.RequestHeaders}, {"response", f.ResponseHeaders}} {
 		for _, h := range side.edits {
 			if h.Values == nil {
@@ -159,71 +256,16 @@ func tellForward(line func(name, format string, args ...any), f *app.Forward) {
 	}
 }
 
-func describeCandidate(b app.Candidate) string {
+func describeCandidate(b admin.Candidate) string {
 	words := b.Address
 	if b.Weight > 1 {
 		words += fmt.Sprintf(", weight %d", b.Weight)
 	}
-	if !b.Usable {
+	switch {
+	case b.State != "":
+		words += ", " + b.State
+	case !b.Usable:
 		words += ", down"
 	}
 	return words
-}
-
-// tellRecorded tells of a decision that was made.
-func tellRecorded(out io.Writer, e *record.Entry, asJSON bool) error {
-	if asJSON {
-		encoder := json.NewEncoder(out)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(e)
-	}
-	fmt.Fprintf(out, "request %s, %s\n", e.ID, e.At.Format(time.DateTime+".000"))
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
-	}
-	d := e.Decision
-	line("version", "%s", e.Version)
-	line("outcome", "%s", d.Outcome)
-	if d.Error != "" {
-		line("error", "%s", d.Error)
-	}
-	switch {
-	case d.Status != 0:
-		line("respond", "%d", d.Status)
-	case d.Cluster != "":
-		line("cluster", "%s", d.Cluster)
-	}
-	if d.Rule != "" {
-		line("rule", "%s", d.Rule)
-	}
-	for _, p := range []struct {
-		name  string
-		value *string
-	}{
-		{"req.method", e.Read.Method}, {"req.path", e.Read.Path}, {"req.query", e.Read.Query}, {"req.host", e.Read.Host},
-		{"req.scheme", e.Read.Scheme}, {"req.ip", e.Read.IP}, {"req.listener", e.Read.Listener},
-	} {
-		if p.value != nil {
-			line("read", "%s  %s", p.name, *p.value)
-		}
-	}
-	tellFields(line, "req.headers", e.Read.Headers)
-	tellFields(line, "req.cookies", e.Read.Cookies)
-	for _, c := range e.Clusters {
-		line("saw", "%s  %d of %d usable", c.Name, c.Healthy, c.Total)
-	}
-	return table.Flush()
-}
-
-func tellFields(line func(name, format string, args ...any), kind string, fields []record.Field) {
-	for _, f := range fields {
-		switch {
-		case f.Absent:
-			line("read", "%s['%s']  not there", kind, f.Name)
-		default:
-			line("read", "%s['%s']  %s", kind, f.Name, f.Value)
-		}
-	}
 }

@@ -18,7 +18,7 @@ const shortest = 17
 //nolint:gochecknoglobals // immutable table
 var credentialWords = []string{
 	"auth", "cookie", "token", "secret", "passw", "session", "sess", "sid", "jwt", "credential", "signature", "csrf", "xsrf",
-	"apikey", "api-key", "api_key", "access-key", "access_key", "private",
+	"apikey", "api-key", "api_key", "access-key", "access_key", "private", "outrider-explain",
 }
 
 // isCredential reports whether a name is one of a credential.

@@ -14,6 +14,8 @@ type Replay struct {
 	// "req.headers['x-beta']". Where there is something, the decision may be
 	// another than the one on the request itself.
 	Unknown []string
+	// Place is where the script returned; only of one with [scripting.Options.Places].
+	Place string
 }
 
 // Again lets a script decide on a recorded request, at its time, with its random
@@ -23,7 +25,7 @@ func (e *Entry) Again(s *scripting.Script, now scripting.Clusters) Replay {
 	var again Replay
 	d := s.RouteAt(request{e}, scripting.Moment{
 		Now: e.At, Seed: e.Seed, Clusters: then{e.Clusters, now},
-		OnCall: func(n *scripting.Reading, _ scripting.Decision) { again.Unknown = e.unknown(n) },
+		OnCall: func(n *scripting.Reading, _ scripting.Decision) { again.Unknown, again.Place = e.unknown(n), n.Place },
 	})
 	again.Decision = DecisionOf(d)
 	return again

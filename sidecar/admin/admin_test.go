@@ -73,6 +73,20 @@ func (f *far) SaveScript(d Draft) error {
 	return f.save
 }
 
+func (*far) Explain(q Question) (*Explanation, error) {
+	if q.Method == "" {
+		return nil, errors.New("no method")
+	}
+	return &Explanation{Request: q.Method + " " + q.URL, Cluster: "one"}, nil
+}
+
+func (*far) Recall(id string) (*Explanation, error) {
+	if id != "a" {
+		return nil, errors.New("nothing is known of " + id)
+	}
+	return &Explanation{ID: id}, nil
+}
+
 func (f *far) Drain() error {
 	f.draining = true
 	return f.refuses

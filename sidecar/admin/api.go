@@ -31,10 +31,12 @@ func Handler(o Options) http.Handler {
 		{method: http.MethodGet, path: "/config", handle: a.config},
 		{method: http.MethodGet, path: "/script", handle: a.script, private: true},
 		{method: http.MethodGet, path: "/decisions", handle: a.decisions, private: true},
+		{method: http.MethodGet, path: "/explain", handle: a.recall, private: true},
 		{method: http.MethodPost, path: "/reload", handle: a.reload},
 		{method: http.MethodPost, path: "/rollback", handle: a.rollback},
 		{method: http.MethodPost, path: "/drain", handle: a.drain},
 		{method: http.MethodPost, path: "/undrain", handle: a.undrain},
+		{method: http.MethodPost, path: "/explain", handle: a.explain, takes: true},
 		{method: http.MethodPost, path: "/script/validate", handle: a.validateScript, takes: true},
 		{method: http.MethodPost, path: "/script", handle: a.saveScript, takes: true},
 	}

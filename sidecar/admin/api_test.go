@@ -152,8 +152,8 @@ func TestARefusalHelpsTheClient(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &lost); err != nil || response.StatusCode != 404 {
 		t.Fatalf("answer %s %s", response.Status, body)
 	}
-	if want := []string{"GET /status", "GET /clusters", "GET /health", "GET /peers", "GET /config", "GET /script", "GET /decisions",
-		"POST /reload", "POST /rollback", "POST /drain", "POST /undrain", "POST /script/validate", "POST /script"}; !slices.Equal(lost.Paths, want) {
+	if want := []string{"GET /status", "GET /clusters", "GET /health", "GET /peers", "GET /config", "GET /script", "GET /decisions", "GET /explain",
+		"POST /reload", "POST /rollback", "POST /drain", "POST /undrain", "POST /explain", "POST /script/validate", "POST /script"}; !slices.Equal(lost.Paths, want) {
 		t.Errorf("paths %q, want %q", lost.Paths, want)
 	}
 

@@ -9,17 +9,45 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// tokens tells the right token from wrong ones, in a time that depends on neither.
-type tokens struct {
-	log    logrus.FieldLogger
+// A Lock tells the right token from wrong ones, in a time that depends on neither.
+// It is safe for concurrent use.
+type Lock struct {
 	right  [sha256.Size]byte
 	none   bool // there is no right one
 	wrongs bucket
 }
 
-func newTokens(right string, log logrus.FieldLogger) *tokens {
-	return &tokens{log: log, right: sha256.Sum256([]byte(right)), none: right == ""}
+// NewLock is a lock that a token opens; the empty one opens none.
+func NewLock(token string) *Lock {
+	return &Lock{right: sha256.Sum256([]byte(token)), none: token == ""}
 }
+
+// Opens tells whether this is the token. After ten wrong ones within a second it says
+// no to all, so that guessing takes long.
+func (l *Lock) Opens(token []byte) bool {
+	if l.none || !l.wrongs.has() {
+		return false
+	}
+	if l.fits(token) {
+		return true
+	}
+	l.wrongs.take()
+	return false
+}
+
+func (l *Lock) fits(token []byte) bool {
+	sum := sha256.Sum256(token)
+	return subtle.ConstantTimeCompare(sum[:], l.right[:]) == 1
+}
+
+// tokens looks at those that come as requests to the API.
+type tokens struct {
+	*Lock
+
+	log logrus.FieldLogger
+}
+
+func newTokens(right string, log logrus.FieldLogger) *tokens { return &tokens{NewLock(right), log} }
 
 // check wants `Authorization: Bearer TOKEN` (RFC 6750 section 2.1), once. The limit on wrong
 // tokens bounds what they cost and log; it never locks out the owner of the right one.
@@ -31,8 +59,7 @@ func (t *tokens) check(r *http.Request) *refusal {
 	if !ok {
 		return unauthorized("%s %s needs the admin token: send the header `Authorization: Bearer TOKEN`", r.Method, r.URL.Path)
 	}
-	sum := sha256.Sum256([]byte(token))
-	if subtle.ConstantTimeCompare(sum[:], t.right[:]) == 1 {
+	if t.fits([]byte(token)) {
 		return nil
 	}
 	if !t.wrongs.take() {

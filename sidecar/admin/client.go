@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,14 +30,14 @@ type Client struct {
 // Status is what the sidecar says of itself. It waits ten seconds at most.
 func (c Client) Status(ctx context.Context) (Status, error) {
 	var status Status
-	err := c.ask(ctx, question{http.MethodGet, "/status", statusWait}, &status)
+	err := c.ask(ctx, question{method: http.MethodGet, path: "/status", wait: statusWait}, &status)
 	return status, err
 }
 
 // Reload has the sidecar activate the files as they are now. The error says why
 // it refused; then everything is as it was before.
 func (c Client) Reload(ctx context.Context) error {
-	return c.ask(ctx, question{http.MethodPost, "/reload", writeTimeout}, new(reloaded))
+	return c.ask(ctx, question{method: http.MethodPost, path: "/reload", wait: writeTimeout}, new(reloaded))
 }
 
 // Rollback has the sidecar make the version of the script before the active one
@@ -45,21 +46,21 @@ func (c Client) Rollback(ctx context.Context) (ScriptStatus, error) {
 	var answer struct {
 		Script ScriptStatus `json:"script"`
 	}
-	err := c.ask(ctx, question{http.MethodPost, "/rollback", writeTimeout}, &answer)
+	err := c.ask(ctx, question{method: http.MethodPost, path: "/rollback", wait: writeTimeout}, &answer)
 	return answer.Script, err
 }
 
 // Peers is what the sidecar knows of the others.
 func (c Client) Peers(ctx context.Context) (PeersStatus, error) {
 	var s PeersStatus
-	err := c.ask(ctx, question{http.MethodGet, "/peers", statusWait}, &s)
+	err := c.ask(ctx, question{method: http.MethodGet, path: "/peers", wait: statusWait}, &s)
 	return s, err
 }
 
 // Health is every backend, and what each sidecar says of it.
 func (c Client) Health(ctx context.Context) (HealthStatus, error) {
 	var s HealthStatus
-	err := c.ask(ctx, question{http.MethodGet, "/health", statusWait}, &s)
+	err := c.ask(ctx, question{method: http.MethodGet, path: "/health", wait: statusWait}, &s)
 	return s, err
 }
 
@@ -71,7 +72,7 @@ func (c Client) Drain(ctx context.Context, undo bool) (DrainStatus, error) {
 		path = "/undrain"
 	}
 	var s DrainStatus
-	err := c.ask(ctx, question{http.MethodPost, path, statusWait}, &s)
+	err := c.ask(ctx, question{method: http.MethodPost, path: path, wait: statusWait}, &s)
 	return s, err
 }
 
@@ -83,13 +84,32 @@ func (c Client) Decisions(ctx context.Context, id string) ([]byte, error) {
 		path += "?" + url.Values{"id": {id}}.Encode()
 	}
 	var lines []byte
-	err := c.ask(ctx, question{http.MethodGet, path, statusWait}, &lines)
+	err := c.ask(ctx, question{method: http.MethodGet, path: path, wait: statusWait}, &lines)
 	return lines, err
+}
+
+// Explain has the sidecar explain a made-up request.
+func (c Client) Explain(ctx context.Context, q Question) (Explanation, error) {
+	body, err := json.Marshal(q)
+	if err != nil {
+		return Explanation{}, err
+	}
+	var e Explanation
+	err = c.ask(ctx, question{method: http.MethodPost, path: "/explain", wait: statusWait, body: body}, &e)
+	return e, err
+}
+
+// Recall is what has happened to the request with an id.
+func (c Client) Recall(ctx context.Context, id string) (Explanation, error) {
+	var e Explanation
+	err := c.ask(ctx, question{method: http.MethodGet, path: "/explain?" + url.Values{"id": {id}}.Encode(), wait: statusWait}, &e)
+	return e, err
 }
 
 type question struct {
 	method, path string
 	wait         time.Duration
+	body         []byte // JSON; nil: none
 }
 
 // ask sends q and reads the answer into answer.
@@ -126,9 +146,12 @@ func (c Client) ask(ctx context.Context, q question, answer any) error {
 // send uses a transport of its own: no proxy, no connection kept. It follows no
 // redirect, so the token goes nowhere else.
 func (c Client) send(ctx context.Context, q question, address string) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, q.method, "http://"+address+q.path, http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, q.method, "http://"+address+q.path, bytes.NewReader(q.body))
 	if err != nil {
 		return nil, err
+	}
+	if q.body != nil {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	if c.Token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.Token)
@@ -155,10 +178,13 @@ func dialable(address string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
+// ErrNobody is the error of a question to an address on which nothing listens.
+var ErrNobody = errors.New("is outrider running, and is admin.listen the same in this configuration?")
+
 func unreachable(address string, err error) error {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("nothing listens on %s: is outrider running, and is admin.listen the same in this configuration?", address)
+		return fmt.Errorf("nothing listens on %s: %w", address, ErrNobody)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("%s does not answer in time: %w", address, err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):

@@ -20,7 +20,9 @@
 // They tell what clients sent and how the script decides, so who asks for them needs
 // the token even where other reading needs none. POST /script/validate takes a
 // [Draft] and answers a [DraftReport]: what would be wrong with it, and which of the
-// recorded requests it would send elsewhere. With [Options].Edit, POST /script saves
+// recorded requests it would send elsewhere. POST /explain takes a [Question] and
+// answers an [Explanation] of what would happen to such a request now; GET
+// /explain?id= answers one of what has happened. With [Options].Edit, POST /script saves
 // one that is fine, and makes it active. With [Options].Pprof, Go's profiles are under
 // /debug/pprof/, for who has the token.
 //

@@ -36,6 +36,14 @@ type Sidecar interface {
 	// the caller.
 	SaveScript(Draft) error
 
+	// Explain tells what would happen to a made-up request now, and why; nothing is
+	// sent. Its error, which is shown to the caller, says what no request could be.
+	Explain(Question) (*Explanation, error)
+
+	// Recall tells what has happened to the request with an id, from the record. Its
+	// error, which is shown to the caller, says why that is not known.
+	Recall(id string) (*Explanation, error)
+
 	// Drain asks the peers to send no new requests to what the sidecar stands before,
 	// and Undrain takes it back. Their errors are shown to the caller.
 	Drain() error

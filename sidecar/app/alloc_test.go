@@ -71,7 +71,8 @@ func asker(t testing.TB, address string) func() {
 func observed(t testing.TB) []struct{ name, configuration string } {
 	file := filepath.Join(t.TempDir(), "access.log")
 	return []struct{ name, configuration string }{
-		{"nothing", "log: { access: { mode: off } }\n"},
+		{"nothing", "log: { access: { mode: off } }\nscript: { record: 0 }\n"},
+		{"what became of the last", "log: { access: { mode: off } }\n"},
 		{"metrics", withStatus + "log: { access: { mode: off } }\n"},
 		{"metrics, errors logged", withStatus + fmt.Sprintf("log: { access: { file: %q } }\n", file)},
 		{"metrics, 1 % logged", withStatus + fmt.Sprintf("log: { access: { mode: all, sample: 1%%, file: %q } }\n", file)},

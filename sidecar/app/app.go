@@ -76,6 +76,7 @@ type App struct {
 	incidents incidents
 	accounts  atomic.Pointer[accounts]
 	decisions decisions
+	chronicle chronicle
 
 	active atomic.Pointer[active]
 	tasks  sync.WaitGroup // everything that Run started

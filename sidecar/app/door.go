@@ -24,6 +24,7 @@ type door struct {
 	net     net.Listener // nil until it is open
 
 	token  Token        // that opens it
+	lock   *admin.Lock  // that the token opens, for those who ask elsewhere
 	admin  config.Admin // that the handler was made by
 	serves *served      // nil until it is served
 }
@@ -67,6 +68,9 @@ func (a *App) newDoors(c *config.Config, now *entrances, to *accounts) ([]*door,
 				Sidecar: a, Token: token.Text, Hosts: c.Admin.Hosts, Loopback: isLoopback(c.Admin.Listen), Log: a.log,
 				Edit: c.Admin.Edit, Pprof: c.Admin.Pprof,
 			})
+		}
+		if d.lock == nil || d.token.Text != token.Text {
+			d.lock = admin.NewLock(token.Text)
 		}
 		d.token, d.admin = token, c.Admin
 		doors = append(doors, d)

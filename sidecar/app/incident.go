@@ -78,6 +78,7 @@ func (a *App) healthChanged(c health.Change) {
 	if u == nil {
 		return
 	}
+	a.chronicle.add(c)
 	u.SetState(c.Addr, stateOf(c.To))
 	b := backendAt(u.Cluster, c)
 	if b == nil {

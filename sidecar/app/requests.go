@@ -14,6 +14,7 @@ import (
 type accounts struct {
 	metrics  *telemetry.Metrics   // nil: nobody can ask for them
 	access   *telemetry.AccessLog // nil: off
+	trail    *trail               // nil: nothing is recorded
 	told     func(*proxy.Summary) // nil: nobody else
 	requests func(*proxy.Summary) // nil: the log does not write each of them
 }
@@ -21,6 +22,7 @@ type accounts struct {
 // newAccounts makes those of a configuration, and goes on with what there is of before.
 func (a *App) newAccounts(c *config.Config, access *telemetry.AccessLog, before *accounts) *accounts {
 	to := &accounts{access: access, told: a.options.OnDone, requests: logRequests(a.options.Requests)}
+	to.trail = before.trail.resized(c.Script.Record)
 	if c.Status.Listen == "" {
 		return to
 	}
@@ -97,7 +99,7 @@ func (to *accounts) follow(clusters []string) {
 // nothing is measured.
 func (to *accounts) done() func(*proxy.Summary) {
 	switch {
-	case to.metrics != nil || to.access != nil || to.told != nil && to.requests != nil:
+	case to.metrics != nil || to.access != nil || to.trail != nil || to.told != nil && to.requests != nil:
 		return to.account
 	case to.requests != nil:
 		return to.requests
@@ -140,6 +142,9 @@ func (to *accounts) account(s *proxy.Summary) {
 	if to.access != nil && to.access.Wants(&e) {
 		describe(&e, s)
 		to.access.Write(&e)
+	}
+	if to.trail != nil {
+		to.trail.add(s)
 	}
 	if to.told != nil {
 		to.told(s)

@@ -18,7 +18,29 @@ func (a *App) proxySettings(c *config.Config, to *accounts) *proxy.Settings {
 		TrustedToo:           a.peerTrust(c),
 		RefuseAmbiguousPaths: c.AmbiguousPaths == config.AmbiguousPathsRefuse,
 		OnDone:               to.done(),
-		Steps:                to.steps(),
+		Steps:                to.steps() || c.Dev,
+		Timing:               c.Dev,
+		Explains:             a.explains(c),
+	}
+}
+
+// explains tells who may know what was decided on a request: in development anybody,
+// else who has the token of the admin listener. An address proves nothing: beside an
+// app everybody comes from loopback.
+func (a *App) explains(c *config.Config) func(token []byte) bool {
+	if c.Dev {
+		return func([]byte) bool { return true }
+	}
+	if c.Admin.Listen == "" {
+		return nil
+	}
+	return func(token []byte) bool {
+		for _, d := range a.entrances.Load().doors {
+			if d.lock != nil {
+				return d.lock.Opens(token)
+			}
+		}
+		return false
 	}
 }
 

@@ -30,7 +30,7 @@ func root(c *Config) section {
 		{name: "log", value: logging(&c.Log), doc: "What is logged and how."},
 		{name: "shutdown", value: shutdown(&c.Shutdown), doc: "How the sidecar stops; keep drain and grace together below the stop timeout of whoever stops it. It leaves as soon as it is idle."},
 		{name: "dev", value: yesNo(&c.Dev), def: "false",
-			doc: "Explains decisions in response headers without a token. For development only."},
+			doc: "Every answer tells how long its steps took (Server-Timing), and X-Outrider-Explain needs no token. For development only."},
 	}}
 }
 

@@ -93,6 +93,7 @@ admin: { listen: %q }
 status: { listen: %q }
 shutdown: { grace: 2s }
 log: { access: { mode: off } }
+dev: true
 `, s.name, s.requests.address(), strconv.Quote(strings.ReplaceAll(script, "$", "$$")),
 		of.backends[0].address(), of.backends[1].address(), of.backends[2].address(), of.backends[3].address(),
 		strings.Join(join, ", "), s.admin.address(), status)

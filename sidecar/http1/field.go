@@ -30,6 +30,7 @@ const (
 	XForwardedFor
 	XForwardedHost
 	XForwardedProto
+	XOutriderExplain
 	XRequestID
 	// Alias is a field such as X_Forwarded_For: gateways to CGI and WSGI give the
 	// application one variable for it and for the field that a proxy vouches for.
@@ -85,6 +86,8 @@ func fieldID(name []byte) FieldID {
 			return known(name, "transfer-encoding", TransferEncoding)
 		}
 		return orAlias(name, "x-forwarded-proto", XForwardedProto)
+	case 18:
+		return orAlias(name, "x-outrider-explain", XOutriderExplain)
 	}
 	return Other
 }

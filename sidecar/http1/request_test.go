@@ -431,7 +431,7 @@ func TestKnownFieldsHaveTheirNumber(t *testing.T) {
 		"Proxy-Connection": http1.ProxyConnection, "TE": http1.TE, "Trailer": http1.Trailer,
 		"Transfer-Encoding": http1.TransferEncoding, "Upgrade": http1.Upgrade, "Via": http1.Via,
 		"X-Forwarded-For": http1.XForwardedFor, "X-Forwarded-Host": http1.XForwardedHost,
-		"X-Forwarded-Proto": http1.XForwardedProto, "X-Request-ID": http1.XRequestID,
+		"X-Forwarded-Proto": http1.XForwardedProto, "X-Request-ID": http1.XRequestID, "X-Outrider-Explain": http1.XOutriderExplain,
 	}
 	idOf := func(name string) http1.FieldID {
 		var r http1.Response

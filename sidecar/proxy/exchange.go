@@ -41,6 +41,7 @@ type exchange struct {
 	tried     cluster.Tried
 	stale     *cluster.Backend // failed on a used connection, and is owed a try on a fresh one
 	attempts  int
+	failed    []Failed // tries, where somebody is told of it
 	up        upstream
 	body      http1.Body // the request's
 	sent      []byte     // all that goes upstream, while it is whole
@@ -271,6 +272,8 @@ func (x *exchange) release() {
 	x.deadline = 0
 	x.up, x.stale, x.whole, x.delivered = upstream{}, nil, false, false
 	x.sent, x.down, x.announced = keep(x.sent), keep(x.down), x.announced[:0]
+	clear(x.failed)
+	x.failed = x.failed[:0]
 	x.attempts, x.status, x.fault, x.ending = 0, 0, nil, stay
 	x.progress, x.summary, x.hops = progress{}, Summary{}, hops{}
 	x.began, x.halfClosed, x.continued = false, false, false

@@ -85,6 +85,7 @@ func (s *Server) appendFaultFor(dst []byte, f *Fault, x *exchange, stays bool) [
 	if f.Status == 405 {
 		dst = append(dst, "Allow: "+allowedMethods+"\r\n"...)
 	}
+	dst = x.appendReveal(dst)
 	dst = http1.AppendFraming(dst, http1.Framing{Kind: http1.Length, Length: int64(len(body))})
 	dst = append(x.appendConnection(dst, stays), "\r\n"...)
 	if x.req.IsHead {

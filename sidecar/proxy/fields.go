@@ -221,6 +221,9 @@ func (x *exchange) appendResponseHead(dst []byte, f http1.Framing) []byte {
 		dst = x.server.appendDate(dst)
 	}
 	dst = appendEdits(dst, edits)
+	if !x.resp.Interim() || x.resp.Status == http.StatusSwitchingProtocols {
+		dst = x.appendReveal(dst)
+	}
 	if f.Kind == http1.Chunked {
 		dst = appendTrailerField(dst, &x.resp.Head, buf)
 	}

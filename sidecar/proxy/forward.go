@@ -46,12 +46,16 @@ func (x *exchange) forward() error {
 	if b == nil {
 		return nobody(c, &x.tried)
 	}
+	if x.settings.Timing {
+		x.progress.picked = x.server.clock()
+	}
 	for fresh := false; ; x.attempts++ {
 		x.tried.Add(b)
 		failed, err := x.try(b, fresh)
 		if err == nil || severed(err) {
 			return err
 		}
+		x.noteFailed(b, err)
 		next, again := x.another(b, &failed)
 		if next == nil {
 			return x.giveUp(b, failed, err)
@@ -59,6 +63,13 @@ func (x *exchange) forward() error {
 		b.Counters().Retried.Add(1)
 		x.server.counts.retried(failed)
 		b, fresh = next, again == afresh
+	}
+}
+
+// noteFailed keeps a try that failed for the summary.
+func (x *exchange) noteFailed(b *cluster.Backend, err error) {
+	if x.settings.OnDone != nil || x.settings.Explains != nil {
+		x.failed = append(x.failed, Failed{Backend: b, Err: err, After: x.server.clock() - x.started})
 	}
 }
 

@@ -45,6 +45,7 @@ func (x *exchange) appendRespond(dst []byte, r *Respond, stays bool) ([]byte, er
 		dst = x.server.appendDate(dst)
 	}
 	dst = append(dst, "Proxy-Status: "+x.settings.Name+"; details=\"answered here, without a backend\"\r\n"...)
+	dst = x.appendReveal(dst)
 	bodyAllowed := http1.BodyAllowed(r.Status, false)
 	if bodyAllowed {
 		dst = http1.AppendFraming(dst, http1.Framing{Kind: http1.Length, Length: int64(len(r.Body))})

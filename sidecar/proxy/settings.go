@@ -30,6 +30,14 @@ type Settings struct {
 	OnDone func(*Summary)
 	// Steps measures how long each step of an exchange takes, for OnDone.
 	Steps bool
+
+	// Explains tells whether who sent a field X-Outrider-Explain with this value may
+	// be told what was decided on the request; optional. The field never goes
+	// upstream. It must not block.
+	Explains func(value []byte) bool
+	// Timing has each final response tell how long the steps took (Server-Timing, of
+	// the W3C), which needs Steps.
+	Timing bool
 }
 
 // Limits bound what clients can ask of a Server.

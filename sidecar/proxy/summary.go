@@ -22,6 +22,8 @@ type Summary struct {
 	Version string // of the decision: which router
 	Fault   *Fault // why no backend answered, or why its answer is cut
 
+	Failed []Failed // the tries that failed, in order
+
 	By    Party // whose doing the end was
 	Phase Phase // how far it had come then
 
@@ -35,6 +37,13 @@ type Summary struct {
 	Route     time.Duration // in the router
 	Connect   time.Duration // from the decision to the connection that was used, failed tries included
 	FirstByte time.Duration // from the first byte of the request to the final response's head
+}
+
+// Failed is a try that a backend failed.
+type Failed struct {
+	Backend *cluster.Backend
+	Err     error
+	After   time.Duration // from the first byte of the request; 0: not measured
 }
 
 // Party is somebody who can end an exchange.
@@ -82,6 +91,7 @@ var ends = [...][phases]string{
 type progress struct {
 	phase          Phase                 // the one in which it ended, in the end
 	at             [phases]time.Duration // when each was reached, of the server's clock; 0: not, or not measured
+	picked         time.Duration         // when the first backend was chosen; only where Timing asks
 	received, sent int64
 	by             Party // who ended a tunnel
 }
@@ -100,7 +110,7 @@ func (x *exchange) summarise() *Summary {
 	end := x.server.clock()
 	x.summary = Summary{
 		Request: &x.view, Status: x.status, Cluster: x.decision.Cluster, Backend: x.up.backend, Retries: x.attempts,
-		Outcome: x.decision.Outcome, Rule: x.decision.Rule, Version: x.decision.Version, Fault: x.fault,
+		Outcome: x.decision.Outcome, Rule: x.decision.Rule, Version: x.decision.Version, Fault: x.fault, Failed: x.failed,
 		By: x.whose(), Phase: p.phase, Received: p.received, Sent: p.sent, Duration: end - x.started,
 	}
 	if x.settings.Steps {
