@@ -137,14 +137,7 @@ func writeBeside(out io.Writer, folder string, t attach.Target) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
-		told, err := write(filepath.Join(folder, f.path), f.content, false)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintln(out, told)
-	}
-	return nil
+	return writeAll(out, folder, files, false)
 }
 
 func filesBeside(t attach.Target) ([]starterFile, error) {

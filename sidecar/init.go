@@ -66,12 +66,8 @@ func writeStarter(out io.Writer, folder string, force bool) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
-		told, err := write(filepath.Join(folder, f.path), f.content, force)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintln(out, told)
+	if err := writeAll(out, folder, files, force); err != nil {
+		return err
 	}
 	fmt.Fprint(out, "\nnext:\n")
 	if folder != "." {
@@ -83,6 +79,19 @@ func writeStarter(out io.Writer, folder string, force bool) error {
   outrider validate
   outrider run
 `)
+	return nil
+}
+
+// writeAll writes files below a folder, and tells of each. Those that are there stay,
+// without force.
+func writeAll(out io.Writer, folder string, files []starterFile, force bool) error {
+	for _, f := range files {
+		told, err := write(filepath.Join(folder, f.path), f.content, force)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(out, told)
+	}
 	return nil
 }
 

@@ -46,16 +46,17 @@ func allowed() map[string][]string {
 		"outrider/scripts":            {},
 		"outrider/gossip":             {"github.com/hashicorp/memberlist"},
 
-		"outrider/integration/wire":    {},
-		"outrider/integration/doctor":  {},
-		"outrider/integration/scripts": {},
+		"outrider/integration/program": {},
+		"outrider/integration/wire":    {"outrider/integration/program"},
+		"outrider/integration/doctor":  {"outrider/integration/program"},
+		"outrider/integration/scripts": {"outrider/integration/program"},
 		"outrider/integration/spread": {"outrider/gossip", "outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/health",
 			"github.com/hashicorp/memberlist"}, // whole sidecars on a network of its own
 		"outrider/integration/bench":              {},
 		"outrider/integration/compose/poison":     {"outrider/gossip", "outrider/sidecar/health"}, // a peer that lies
 		"outrider/integration/app":                {},
 		"outrider/integration/compose":            {},
-		"outrider/integration/prometheus":         {},
+		"outrider/integration/prometheus":         {"outrider/integration/program"},
 		"outrider/integration/bench/reverseproxy": {},
 	}
 }

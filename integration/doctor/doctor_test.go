@@ -11,27 +11,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"outrider/integration/program"
 )
 
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "doctor")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "outrider")
-	build := exec.Command("go", "build", "-o", binary, "../../sidecar")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the sidecar: %v\n%s", err, text)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(program.Main(m, &binary)) }
 
 // namespace is a network namespace of the test's own, with one link out of it, as
 // the engine makes one for a container.
@@ -74,17 +60,23 @@ func (n namespace) outrider(dir string, args ...string) (told string, err error)
 	return string(text), err
 }
 
-func TestASidecarWhoseNetworkIsGoneIsNotHealthy(t *testing.T) {
-	n := newNamespace(t)
-	dir := folder(t, map[string]string{"outrider.yaml": "clusters: { one: { backends: [\"127.0.0.1:8000\"] } }\n"})
-	start(t, n.command(dir, "run"))
-	eventually(t, func() error {
+// awaitHealthy waits for the healthcheck of the sidecar there to pass.
+func (n namespace) awaitHealthy(dir string) {
+	n.t.Helper()
+	eventually(n.t, func() error {
 		told, err := n.outrider(dir, "healthcheck")
 		if err != nil {
 			return fmt.Errorf("%s%w", told, err)
 		}
 		return nil
 	})
+}
+
+func TestASidecarWhoseNetworkIsGoneIsNotHealthy(t *testing.T) {
+	n := newNamespace(t)
+	dir := folder(t, map[string]string{"outrider.yaml": "clusters: { one: { backends: [\"127.0.0.1:8000\"] } }\n"})
+	start(t, n.command(dir, "run"))
+	n.awaitHealthy(dir)
 	if told, _ := n.outrider(dir, "doctor"); strings.Contains(told, "no network") {
 		t.Errorf("there is a network, and the doctor sees none:\n%s", told)
 	}
@@ -108,13 +100,7 @@ func TestASidecarThatNeedsOnlyLoopbackIsHealthyWithIt(t *testing.T) {
 	n.ip("link", "delete", n.link)
 	dir := folder(t, map[string]string{"outrider.yaml": "listen: \"127.0.0.1:6188\"\nclusters: { one: { backends: [\"127.0.0.1:8000\"] } }\n"})
 	start(t, n.command(dir, "run"))
-	eventually(t, func() error {
-		told, err := n.outrider(dir, "healthcheck")
-		if err != nil {
-			return fmt.Errorf("%s%w", told, err)
-		}
-		return nil
-	})
+	n.awaitHealthy(dir)
 }
 
 func TestAScriptThatIsMountedAloneIsFound(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"outrider/integration/program"
 )
 
 // promtool runs Prometheus' own tool.
@@ -97,13 +98,11 @@ func isDocumented(text, name string) bool {
 func metricsOf(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "outrider")
-	build := exec.Command("go", "build", "-o", binary, "../../sidecar")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the sidecar: %v\n%s", err, text)
+	binary, err := program.Build(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
-	requests, status := freeAddress(t), freeAddress(t)
+	requests, status := program.FreeAddress(t), program.FreeAddress(t)
 	write(t, filepath.Join(dir, "route.js"), "function route(req) { if (req.path === '/x') throw new Error('x'); return { cluster: 'one', rule: 'all' }; }")
 	write(t, filepath.Join(dir, "outrider.yaml"), fmt.Sprintf(`
 listen: [{ address: %q }, { name: secure, address: "127.0.0.1:0", tls: { certificates: [{ cert: own.crt, key: own.key }] } }]
@@ -113,7 +112,7 @@ gossip: { listen: "127.0.0.1:0" }
 status: { listen: %q }
 admin: { listen: "" }
 log: { access: { mode: all, file: access.log } }
-`, requests, freeAddress(t), status))
+`, requests, program.FreeAddress(t), status))
 	certify(t, filepath.Join(dir, "own.crt"), filepath.Join(dir, "own.key"))
 	ctx, stop := context.WithCancel(t.Context())
 	var log bytes.Buffer
@@ -177,15 +176,4 @@ func write(t *testing.T, path, text string) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// freeAddress is one on which nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }

@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"outrider/integration/program"
 )
 
 // What a script can do to harm, by accident or on purpose, and what becomes of it.
@@ -228,11 +230,9 @@ func TestAHostileScriptIsRefusedWhenItIsLoaded(t *testing.T) {
 
 func buildSidecar(t *testing.T) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "outrider")
-	build := exec.Command("go", "build", "-o", binary, "../../sidecar")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the sidecar: %v\n%s", err, text)
+	binary, err := program.Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	return binary
 }
@@ -248,24 +248,7 @@ type process struct {
 	t    *testing.T
 	addr string
 	pid  int
-	log  *lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
+	log  *program.Log
 }
 
 func writeConfig(t *testing.T, dir, script, addr, backend string, timeout time.Duration) {
@@ -289,7 +272,7 @@ clusters:
 
 func startHostile(t *testing.T, binary, script, backend string, timeout time.Duration) *process {
 	t.Helper()
-	p := &process{t: t, addr: freeAddress(t), log: new(lockedBuffer)}
+	p := &process{t: t, addr: program.FreeAddress(t), log: new(program.Log)}
 	dir := t.TempDir()
 	writeConfig(t, dir, script, p.addr, backend, timeout)
 	command := limited(context.Background(), binary, "run", "-c", filepath.Join(dir, "outrider.yaml"))
@@ -318,16 +301,6 @@ func startHostile(t *testing.T, binary, script, backend string, timeout time.Dur
 			t.Fatalf("the sidecar does not serve:\n%s", p.log)
 		}
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
 }
 
 func (p *process) get(path string) (status int, body string) {

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"outrider/integration/program"
 )
 
 // container is a sidecar in a container that the kernel kills when it takes more
@@ -27,7 +29,7 @@ type container struct {
 // must not have ended before.
 func contain(t *testing.T, backend, limits string, memory int) *container {
 	t.Helper()
-	sc := &sidecar{t: t, addr: freeAddress(t), status: freeAddress(t)}
+	sc := &sidecar{t: t, addr: program.FreeAddress(t), status: program.FreeAddress(t)}
 	_, port, _ := net.SplitHostPort(sc.addr)
 	c := &container{sc, fmt.Sprintf("outrider-wire-%d-%s", os.Getpid(), port)}
 	sc.log = c

@@ -4,7 +4,6 @@ package wire_test
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -19,27 +18,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"outrider/integration/program"
 )
 
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "wire")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "outrider")
-	build := exec.Command("go", "build", "-o", binary, "../../sidecar")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the sidecar: %v\n%s", err, text)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(program.Main(m, &binary)) }
 
 // sidecar is the real program, beside a backend that runs in the test.
 type sidecar struct {
@@ -50,23 +35,6 @@ type sidecar struct {
 	log    fmt.Stringer
 }
 
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
 // setup is what differs between the sidecars of the tests.
 type setup struct {
 	limits string // YAML, inside limits: {}
@@ -75,8 +43,8 @@ type setup struct {
 
 func start(t *testing.T, backend string, s setup) *sidecar {
 	t.Helper()
-	log := new(lockedBuffer)
-	sc := &sidecar{t: t, addr: freeAddress(t), status: freeAddress(t), log: log}
+	log := new(program.Log)
+	sc := &sidecar{t: t, addr: program.FreeAddress(t), status: program.FreeAddress(t), log: log}
 	file := filepath.Join(t.TempDir(), "outrider.yaml")
 	if err := os.WriteFile(file, sc.config(backend, s.limits), 0o600); err != nil {
 		t.Fatal(err)
@@ -115,16 +83,6 @@ log: { access: { mode: "off" } }
 clusters:
   two: { backends: [%q], check: { type: off } }
 `, sc.addr, sc.status, limits, backend)
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // get is one request on a connection of its own.

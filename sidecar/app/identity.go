@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"hash/fnv"
 	"path/filepath"
 	"slices"
 
@@ -67,11 +66,4 @@ func fingerprintOf(c *config.Config) string {
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])[:7]
-}
-
-// hash32 is FNV-1a, 32 bits.
-func hash32(s string) uint32 {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(s))
-	return h.Sum32()
 }

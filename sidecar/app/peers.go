@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"outrider/gossip"
+	"outrider/sidecar/cluster"
 	"outrider/sidecar/config"
 	"outrider/sidecar/health"
 )
@@ -201,7 +202,7 @@ func lookOf(c config.Cluster) (health.ClaimKind, uint32) {
 	case config.CheckTLS:
 		return health.ByTLS, 0
 	case config.CheckHTTP:
-		return health.ByHTTP, hash32(c.Check.Path + " " + c.Check.Host)
+		return health.ByHTTP, uint32(cluster.KeyOf(c.Check.Path + " " + c.Check.Host))
 	}
 	return health.ByTCP, 0
 }

@@ -188,3 +188,14 @@ func (c *far) await(signal <-chan struct{}) {
 	case <-c.gone:
 	}
 }
+
+// newWaiting is an upstream that reads a request on each connection, and answers once
+// it is told to.
+func newWaiting(t testing.TB, answer <-chan struct{}) *upstream {
+	return newUpstream(t, func(c *far) {
+		c.request()
+		c.await(answer)
+		c.write(ok)
+		_ = c.awaitClose()
+	})
+}

@@ -54,12 +54,7 @@ func TestAListenerTakesNewTerms(t *testing.T) {
 
 func TestAListenerThatClosesLetsExchangesEndAndTouchesNoOther(t *testing.T) {
 	answer := make(chan struct{})
-	up := newUpstream(t, func(c *far) {
-		c.request()
-		c.await(answer)
-		c.write(ok)
-		_ = c.awaitClose()
-	})
+	up := newWaiting(t, answer)
 	sc := newSidecar(t, to(up))
 	other := proxy.NewListener(sc.listener.Terms())
 	ln := listen(t)

@@ -44,12 +44,7 @@ func TestShutdownClosesIdleConnectionsAtOnce(t *testing.T) {
 
 func TestShutdownLetsExchangesEnd(t *testing.T) {
 	answer := make(chan struct{})
-	up := newUpstream(t, func(c *far) {
-		c.request()
-		c.await(answer)
-		c.write(ok)
-		_ = c.awaitClose()
-	})
+	up := newWaiting(t, answer)
 	sc := newSidecar(t, to(up))
 	idle := dialRaw(t, sc.addr)
 	busy := dialRaw(t, sc.addr).send(getRoot + getRoot)
