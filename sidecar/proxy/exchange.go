@@ -169,8 +169,9 @@ func (x *exchange) noHead(err error) error {
 		return errHeadUnfinished
 	case none && (late || errors.Is(err, io.EOF)):
 		return errNoRequest
-	case late:
-		x.forgetHead()
+	}
+	x.forgetHead()
+	if late {
 		return requestTimeout()
 	}
 	return clientGone(err)

@@ -167,6 +167,7 @@ func TestASummaryTellsWhoLeft(t *testing.T) {
 		end    string
 	}{
 		{"inside its head", "GET / HT", nil, "", 0, "client/request"},
+		{"inside its head, behind the first line", "GET / HTTP/1.1\r\nHos", nil, "", 0, "client/request"},
 		{"while the backend thinks", getRoot, func(hold <-chan struct{}) script {
 			return func(c *far) { c.request(); c.await(hold) }
 		}, "", 0, "client/wait"},
