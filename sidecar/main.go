@@ -47,7 +47,7 @@ Begin with:  outrider demo`,
 	root.AddCommand(
 		runVerb(), demoVerb(), holdVerb(),
 		validateVerb(), testVerb(), explainVerb(), replayVerb(),
-		statusVerb(), peersVerb(), healthVerb(), healthcheckVerb(), doctorVerb(),
+		statusVerb(), dashboardVerb(), peersVerb(), healthVerb(), healthcheckVerb(), doctorVerb(),
 		reloadVerb(), rollbackVerb(), drainVerb(), undrainVerb(),
 		initVerb(), keygenVerb(), typesVerb(), schemaVerb(), versionVerb(),
 	)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"sync"
@@ -37,9 +38,11 @@ func run(ctx context.Context, from *source) error {
 	}
 	log := newLogger(c.Log)
 	memory := keepBelowLimit(log)
-	a, err := app.New(c, app.Options{
+	var a *app.App
+	a, err = app.New(c, app.Options{
 		Log: log, SetLog: func(c config.Log) { setLog(log, c) }, Requests: log, Version: version(), Load: from.load, Token: new(adminToken).of,
 		Memory: memory, Stdout: os.Stdout, StdoutIsTerminal: isTerminal(os.Stdout),
+		OnOpen: func() error { showDashboard(a); return nil },
 	})
 	if err != nil {
 		return err
@@ -52,6 +55,16 @@ func run(ctx context.Context, from *source) error {
 	tasks.Go(func() { followFiles(ctx, from, a, log) })
 	tasks.Go(func() { new(scavenger).run(ctx) })
 	return a.Run(ctx)
+}
+
+// showDashboard prints a link to the dashboard, where somebody sees it who may have it.
+func showDashboard(a *app.App) {
+	if !isTerminal(os.Stdout) {
+		return
+	}
+	if link := a.Dashboard(); link != "" {
+		fmt.Printf("dashboard  %s\n           (lets one browser in, within an hour; `outrider dashboard` makes another link)\n", link)
+	}
 }
 
 // obeySignals does what SIGHUP asks for, and where there is one SIGUSR1. What they

@@ -60,6 +60,18 @@ func (f *far) Peers() PeersStatus {
 
 func (f *far) Health() HealthStatus { return HealthStatus{Self: "web-1", Peers: []string{"web-2"}} }
 
+func (f *far) Traffic(after uint64) TrafficStatus {
+	return TrafficStatus{Clusters: []ClusterTraffic{{Cluster: "one", Seconds: []SecondStatus{{Requests: after}}}}, Backends: []BackendTraffic{}, Last: after + 1}
+}
+
+func (f *far) Tap(after uint64, filter *Filter) TapStatus {
+	s := TapStatus{Last: after + 1}
+	if one := (Tapped{Serial: after + 1, Method: "GET", Path: "/one/<img>", Cluster: "one", Status: 200}); filter.Takes(&one) {
+		s.Requests = append(s.Requests, one)
+	}
+	return s
+}
+
 func (*far) Settings() []Setting { return []Setting{{"clusters.one.retries", "2", ""}} }
 
 func (f *far) ScriptText() (ScriptText, error) { return f.script, nil }

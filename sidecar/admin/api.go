@@ -17,12 +17,20 @@ type Options struct {
 	Edit     bool     // the script may be saved
 	Pprof    bool     // Go's profiles are served
 
+	Sessions *Sessions // browsers that were let in, also by handlers before this one
+
 	Log logrus.FieldLogger
 }
 
 // Handler is the admin API; the package's documentation says what it answers.
 func Handler(o Options) http.Handler {
-	a := &api{sidecar: o.Sidecar, hosts: newHosts(o.Hosts), tokens: newTokens(o.Token, o.Log), open: o.Loopback, edit: o.Edit}
+	a := &api{
+		sidecar: o.Sidecar, hosts: newHosts(o.Hosts), tokens: newTokens(o.Token, o.Log), open: o.Loopback, edit: o.Edit,
+		sessions: o.Sessions, streams: make(chan struct{}, maxStreams),
+	}
+	if a.sessions == nil {
+		a.sessions = NewSessions()
+	}
 	a.routes = routes{
 		{method: http.MethodGet, path: "/status", handle: a.status},
 		{method: http.MethodGet, path: "/clusters", handle: a.clusters},
@@ -32,6 +40,11 @@ func Handler(o Options) http.Handler {
 		{method: http.MethodGet, path: "/script", handle: a.script, private: true},
 		{method: http.MethodGet, path: "/decisions", handle: a.decisions, private: true},
 		{method: http.MethodGet, path: "/explain", handle: a.recall, private: true},
+		{method: http.MethodGet, path: "/traffic", handle: a.traffic},
+		{method: http.MethodGet, path: "/events", handle: a.events},
+		{method: http.MethodGet, path: "/tap", handle: a.tap, private: true},
+		{method: http.MethodPost, path: "/session", handle: a.enter, takes: true, anyone: true},
+		{method: http.MethodPost, path: "/invite", handle: a.invite, strict: true},
 		{method: http.MethodPost, path: "/reload", handle: a.reload},
 		{method: http.MethodPost, path: "/rollback", handle: a.rollback},
 		{method: http.MethodPost, path: "/drain", handle: a.drain},
@@ -40,6 +53,7 @@ func Handler(o Options) http.Handler {
 		{method: http.MethodPost, path: "/script/validate", handle: a.validateScript, takes: true},
 		{method: http.MethodPost, path: "/script", handle: a.saveScript, takes: true},
 	}
+	a.routes = append(a.routes, pages()...)
 	if o.Pprof {
 		a.routes = append(a.routes, profiles()...)
 	}
@@ -53,6 +67,9 @@ type api struct {
 	tokens  *tokens
 	open    bool // to readers without a token
 	edit    bool
+
+	sessions *Sessions
+	streams  chan struct{} // one place for each that is open
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -83,7 +100,10 @@ func (a *api) admit(r *http.Request) (route, *refusal) {
 	if refused != nil {
 		return route{}, refused
 	}
-	if a.open && !isWrite(found) && !found.private {
+	if found.anyone || a.open && !isWrite(found) && !found.private {
+		return found, nil
+	}
+	if !found.strict && r.Header.Get("Authorization") == "" && a.sessions.may(r, isWrite(found)) {
 		return found, nil
 	}
 	return found, a.tokens.check(r)

@@ -147,13 +147,13 @@ func TestARequestWithoutAHostIsRefused(t *testing.T) {
 func TestARefusalHelpsTheClient(t *testing.T) {
 	address := serveAPI(t, &far{})
 
-	response, body := ask{path: "/"}.to(t, address)
+	response, body := ask{path: "/nothing"}.to(t, address)
 	var lost struct{ Paths []string }
 	if err := json.Unmarshal([]byte(body), &lost); err != nil || response.StatusCode != 404 {
 		t.Fatalf("answer %s %s", response.Status, body)
 	}
 	if want := []string{"GET /status", "GET /clusters", "GET /health", "GET /peers", "GET /config", "GET /script", "GET /decisions", "GET /explain",
-		"POST /reload", "POST /rollback", "POST /drain", "POST /undrain", "POST /explain", "POST /script/validate", "POST /script"}; !slices.Equal(lost.Paths, want) {
+		"GET /traffic", "GET /events", "GET /tap", "POST /session", "POST /invite", "POST /reload", "POST /rollback", "POST /drain", "POST /undrain", "POST /explain", "POST /script/validate", "POST /script", "GET /"}; !slices.Equal(lost.Paths, want) {
 		t.Errorf("paths %q, want %q", lost.Paths, want)
 	}
 

@@ -63,10 +63,14 @@ func (t *tokens) check(r *http.Request) *refusal {
 		return nil
 	}
 	if !t.wrongs.take() {
-		return refuse(http.StatusTooManyRequests, "too many wrong tokens: wait a second").with("Retry-After", "1")
+		return tooManyWrong()
 	}
 	t.log.WithFields(logrus.Fields{"remote": r.RemoteAddr, "method": r.Method, "path": r.URL.Path}).Warn("admin: a request brought a wrong token")
 	return unauthorized("this is not the admin token of this sidecar")
+}
+
+func tooManyWrong() *refusal {
+	return refuse(http.StatusTooManyRequests, "too many wrong tokens: wait a second").with("Retry-After", "1")
 }
 
 func unauthorized(format string, args ...any) *refusal {

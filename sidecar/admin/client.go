@@ -76,6 +76,23 @@ func (c Client) Drain(ctx context.Context, undo bool) (DrainStatus, error) {
 	return s, err
 }
 
+// Invite makes a link to the dashboard, which lets one browser in, once, within an hour.
+func (c Client) Invite(ctx context.Context) (link string, err error) {
+	var i Invitation
+	if err := c.ask(ctx, question{method: http.MethodPost, path: "/invite", wait: statusWait}, &i); err != nil {
+		return "", err
+	}
+	return Link(c.Address, i.Word)
+}
+
+// Link is where a browser on this machine finds the dashboard of an admin listener, and
+// is let in by a word of its [Sessions]. What follows the # is sent to nobody until the
+// page hands it in.
+func Link(address, word string) (string, error) {
+	at, err := dialable(address)
+	return "http://" + at + "/#in=" + word, err
+}
+
 // Decisions are the recorded decisions of the script, as JSON lines; with an id the
 // one on that request.
 func (c Client) Decisions(ctx context.Context, id string) ([]byte, error) {

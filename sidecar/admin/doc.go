@@ -26,6 +26,12 @@
 // one that is fine, and makes it active. With [Options].Pprof, Go's profiles are under
 // /debug/pprof/, for who has the token.
 //
+// GET / is the dashboard. It shows what it asks here as everybody else does: GET /traffic
+// answers a [TrafficStatus]; GET /events tells a [Snapshot] every second and GET /tap a
+// [TapStatus] of the requests that have ended, which needs the token, both as
+// server-sent events that end after five minutes. POST /invite answers an [Invitation],
+// and POST /session takes it as an [Entry] and lets a browser in; see below.
+//
 // What is not done is answered {"error": "..."} with a sentence that says what to do:
 //
 //	400  the body is not what the path takes
@@ -52,6 +58,13 @@
 //	Authorization: Bearer TOKEN
 //
 // and reading needs it too unless the listener is on loopback.
+//
+// A browser can not send that header by itself. It is let in by a link with a word that
+// works once, within an hour ([Sessions]): then a cookie, HttpOnly and SameSite=Strict,
+// stands for the token where something is read, but the profiles. What is written needs
+// a key beside the cookie, in the field Outrider-Key, which was given to our own page
+// alone: cookies do not tell ports apart, so the app beside the sidecar may come to see
+// the cookie, or have it sent.
 //
 // A browser on the same machine is the other way in. The Host check ends DNS
 // rebinding, because a rebound request still carries the attacker's name; an

@@ -15,6 +15,8 @@ type route struct {
 
 	private bool // tells what clients sent: who asks needs the token, be it from loopback
 	takes   bool // reads its body itself; another write takes none
+	anyone  bool // tells nothing of the sidecar, or looks itself at who asks
+	strict  bool // for who has the token alone, not for browsers that were let in
 }
 
 func (r route) methods() []string {
@@ -49,11 +51,14 @@ func (all routes) find(r *http.Request) (route, *refusal) {
 	return route{}, refuse(http.StatusMethodNotAllowed, "%s takes %s, not %q", r.URL.Path, allow, r.Method).with("Allow", allow)
 }
 
-// list is every route as "GET /status".
+// list is every route as "GET /status", but the files that the dashboard's page asks
+// for by itself.
 func (all routes) list() []string {
-	list := make([]string, len(all))
-	for i, one := range all {
-		list[i] = one.method + " " + one.path
+	var list []string
+	for _, one := range all {
+		if !strings.HasPrefix(one.path, "/"+folder+"/") {
+			list = append(list, one.method+" "+one.path)
+		}
 	}
 	return list
 }

@@ -27,7 +27,7 @@ const (
 // goroutine is left when it returns. The error is nil when ctx ended it.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, log logrus.FieldLogger) error {
 	var open sync.WaitGroup // connections
-	server := newServer(h, log, &open)
+	server := newServer(withEnd(h, ctx.Done()), log, &open)
 	ended := make(chan error, 1)
 	open.Go(func() { ended <- server.Serve(ln) })
 	defer open.Wait()

@@ -19,6 +19,14 @@ type Sidecar interface {
 	Peers() PeersStatus
 	Health() HealthStatus
 
+	// Traffic is what the clusters did in each of the last seconds, after the one
+	// with a number. It does not block.
+	Traffic(after uint64) TrafficStatus
+
+	// Tap are the recorded requests after the one with a serial that pass the filter.
+	// It does not block.
+	Tap(after uint64, f *Filter) TapStatus
+
 	// Settings are the configuration in force, without secrets. It does not block.
 	Settings() []Setting
 

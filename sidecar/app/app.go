@@ -77,6 +77,7 @@ type App struct {
 	accounts  atomic.Pointer[accounts]
 	decisions decisions
 	chronicle chronicle
+	history   *telemetry.History
 
 	active atomic.Pointer[active]
 	tasks  sync.WaitGroup // everything that Run started
@@ -107,7 +108,7 @@ func New(c *config.Config, o Options) (*App, error) {
 	if o.Token == nil {
 		o.Token = func(config.Admin) (Token, error) { return Token{}, nil }
 	}
-	a := &App{options: o, log: o.Log, warnings: warning.New(o.Log), process: newProcess()}
+	a := &App{options: o, log: o.Log, warnings: warning.New(o.Log), process: newProcess(), history: telemetry.NewHistory()}
 	peers, err := a.newPeers(c)
 	if err != nil {
 		return nil, err

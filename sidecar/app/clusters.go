@@ -125,6 +125,9 @@ func (a *App) tick(ctx context.Context) {
 				u.Tick()
 			}
 			a.peers.tick()
+			if m := a.accounts.Load().metrics; m != nil {
+				a.history.Tick(m)
+			}
 		case <-ctx.Done():
 			return
 		}

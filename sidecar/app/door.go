@@ -23,10 +23,11 @@ type door struct {
 	handler http.Handler
 	net     net.Listener // nil until it is open
 
-	token  Token        // that opens it
-	lock   *admin.Lock  // that the token opens, for those who ask elsewhere
-	admin  config.Admin // that the handler was made by
-	serves *served      // nil until it is served
+	token    Token           // that opens it
+	lock     *admin.Lock     // that the token opens, for those who ask elsewhere
+	sessions *admin.Sessions // of browsers that were let in by way of the token
+	admin    config.Admin    // that the handler was made by
+	serves   *served         // nil until it is served
 }
 
 // served is a door at work. Reloads change who answers at it.
@@ -63,10 +64,13 @@ func (a *App) newDoors(c *config.Config, now *entrances, to *accounts) ([]*door,
 			return nil, err
 		}
 		d := now.doorAt("admin", c.Admin.Listen)
+		if d.sessions == nil || d.token.Text != token.Text {
+			d.sessions = admin.NewSessions()
+		}
 		if d.handler == nil || d.token.Text != token.Text || !reflect.DeepEqual(d.admin, c.Admin) {
 			d.handler = admin.Handler(admin.Options{
 				Sidecar: a, Token: token.Text, Hosts: c.Admin.Hosts, Loopback: isLoopback(c.Admin.Listen), Log: a.log,
-				Edit: c.Admin.Edit, Pprof: c.Admin.Pprof,
+				Edit: c.Admin.Edit, Pprof: c.Admin.Pprof, Sessions: d.sessions,
 			})
 		}
 		if d.lock == nil || d.token.Text != token.Text {
@@ -126,6 +130,20 @@ func (e *entrances) publish() error {
 		}
 	}
 	return nil
+}
+
+// Dashboard makes a link to the dashboard, which lets one browser in; "" when there is no
+// admin listener. It may be called once OnOpen was.
+func (a *App) Dashboard() string {
+	for _, d := range a.entrances.Load().doors {
+		if d.sessions == nil || d.net == nil {
+			continue
+		}
+		if link, err := admin.Link(d.net.Addr().String(), d.sessions.Invite()); err == nil {
+			return link
+		}
+	}
+	return ""
 }
 
 // isLoopback tells whether an address to listen on can be reached from this

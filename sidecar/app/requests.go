@@ -23,7 +23,7 @@ type accounts struct {
 func (a *App) newAccounts(c *config.Config, access *telemetry.AccessLog, before *accounts) *accounts {
 	to := &accounts{access: access, told: a.options.OnDone, requests: logRequests(a.options.Requests)}
 	to.trail = before.trail.resized(c.Script.Record)
-	if c.Status.Listen == "" {
+	if c.Status.Listen == "" && c.Admin.Listen == "" {
 		return to
 	}
 	if to.metrics = before.metrics; to.metrics == nil {

@@ -26,8 +26,9 @@ type footprint struct {
 	path   []byte
 	failed []proxy.Failed
 
-	cluster, backend, end           string
-	status                          int
+	cluster, backend, address, end  string
+	rule, outcome, version          string
+	status, tries                   int
 	took, route, connect, firstByte time.Duration
 	fault                           error
 	at                              time.Time
@@ -61,12 +62,13 @@ func (t *trail) add(s *proxy.Summary) {
 	f.method = append(f.method[:0], s.Method()...)
 	path := s.Path()
 	f.path = append(f.path[:0], path[:min(len(path), maxFootprint)]...)
-	f.cluster, f.backend, f.end, f.status, f.fault = "", "", s.End(), s.Status, nil
+	f.cluster, f.backend, f.address, f.end, f.status, f.tries, f.fault = "", "", "", s.End(), s.Status, 0, nil
+	f.rule, f.outcome, f.version = s.Rule, s.Outcome, s.Version
 	if s.Cluster != nil {
 		f.cluster = s.Cluster.Name()
 	}
 	if s.Backend != nil {
-		f.backend = s.Backend.Name()
+		f.backend, f.address, f.tries = s.Backend.Name(), s.Backend.Address(), s.Retries+1
 	}
 	if s.Fault != nil {
 		f.fault = s.Fault

@@ -195,6 +195,11 @@ func (s *stage) introduce(script script) {
 	first := s.sidecars[0]
 	url := func(of *seat, path string) string { return fmt.Sprintf("curl localhost:%d%s", of.port(), path) }
 
+	dashboard := "the dashboard, for a browser; the link lets one in, once"
+	if !first.requests.net.Addr().(*net.TCPAddr).IP.IsLoopback() {
+		dashboard += ", within this container"
+	}
+
 	fmt.Fprint(out, "\n  Outrider demo: three sidecars that gossip, in front of two clusters of two sample backends.\n",
 		"\n  In another terminal, send it requests:\n",
 		row(url(first.requests, "/one/hello"), "goes to cluster one"),
@@ -208,6 +213,7 @@ func (s *stage) introduce(script script) {
 		row(url(s.control, "/slow/two-a"), "two-a takes 2 s for everything: its checks time out"),
 		row(url(s.control, "/revive/one-a"), "and back, as fast as before"),
 		"\n  Look inside:\n",
+		row(first.app.Dashboard(), ""), row("", dashboard),
 		row(url(first.status, "/readyz"), "is it ready?"),
 		row(url(first.status, "/metrics"), "counters and latencies, for Prometheus"),
 		row(url(first.admin, "/status"), "all that it knows, as JSON"),
