@@ -34,6 +34,7 @@ func allowed() map[string][]string {
 		"outrider/sidecar/credential": {},
 		"outrider/sidecar/doctor":     {"outrider/sidecar/config", "outrider/sidecar/mount"},
 		"outrider/sidecar/mount":      {},
+		"outrider/sidecar/proxyproto": {},
 		"outrider/sidecar/health":     {"outrider/sidecar/cause"},
 		"outrider/sidecar/cause":      {},
 		"outrider/sidecar/http1":      {},
