@@ -18,21 +18,22 @@ func allowed() map[string][]string {
 		"outrider/sidecar": {"outrider/sidecar/app", "outrider/sidecar/admin", "outrider/sidecar/attach", "outrider/sidecar/config", "outrider/sidecar/doctor", "outrider/sidecar/watch",
 			"outrider/sidecar/demo", "outrider/scripts", "outrider/scripting", "outrider/scripting/cases", "outrider/scripting/record"},
 		"outrider/sidecar/app": {"outrider/sidecar/admin", "outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/config", "outrider/sidecar/credential",
-			"outrider/sidecar/health", "outrider/sidecar/proxy", "outrider/sidecar/stream", "outrider/sidecar/telemetry", "outrider/sidecar/warning",
+			"outrider/sidecar/health", "outrider/sidecar/proxy", "outrider/sidecar/proxyproto", "outrider/sidecar/stream", "outrider/sidecar/telemetry", "outrider/sidecar/warning",
 			"outrider/sidecar/rollout", "outrider/scripting", "outrider/scripting/cases", "outrider/scripting/record",
 			"outrider/gossip"}, // joins it with health, which do not know each other
 		"outrider/sidecar/rollout":  {"outrider/scripting", "outrider/scripting/bundle", "outrider/scripting/cases", "outrider/scripting/record", "outrider/sidecar/mount", "outrider/sidecar/watch"}, // a version has to meet its cases
 		"outrider/scripting/record": {"outrider/scripting"},
 		"outrider/scripting/bundle": {"outrider/scripting", "github.com/evanw/esbuild"},
 		"outrider/sidecar/demo":     {"outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/proxy"},
-		"outrider/sidecar/proxy": {"outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/http1", "outrider/sidecar/stream",
-			"outrider/sidecar/warning"},
-		"outrider/sidecar/admin":      {},
-		"outrider/sidecar/attach":     {},
-		"outrider/sidecar/cluster":    {},
-		"outrider/sidecar/config":     {"outrider/sidecar/credential"}, // a certificate is judged by who will use it
+		"outrider/sidecar/proxy": {"outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/http1", "outrider/sidecar/proxyproto",
+			"outrider/sidecar/stream", "outrider/sidecar/warning"},
+		"outrider/sidecar/admin":   {},
+		"outrider/sidecar/attach":  {},
+		"outrider/sidecar/cluster": {"outrider/sidecar/proxyproto"}, // a policy says in which version backends are told
+		"outrider/sidecar/config": {"outrider/sidecar/credential", // a certificate is judged by who will use it
+			"outrider/sidecar/proxyproto"}, // which names the versions
 		"outrider/sidecar/credential": {},
-		"outrider/sidecar/doctor":     {"outrider/sidecar/config", "outrider/sidecar/mount"},
+		"outrider/sidecar/doctor":     {"outrider/sidecar/config", "outrider/sidecar/mount", "outrider/sidecar/proxyproto"},
 		"outrider/sidecar/mount":      {},
 		"outrider/sidecar/proxyproto": {},
 		"outrider/sidecar/health":     {"outrider/sidecar/cause"},

@@ -15,6 +15,7 @@ import (
 	"outrider/sidecar/config"
 	"outrider/sidecar/credential"
 	"outrider/sidecar/health"
+	"outrider/sidecar/proxyproto"
 	"outrider/sidecar/stream"
 )
 
@@ -248,6 +249,7 @@ func (u *upstream) policy() *cluster.Policy {
 		Outliers:       outliers(c.Passive),
 		Host:           c.Host,
 		TryWhenAllDown: c.OnAllDown == config.OnAllDownTry,
+		SendProxy:      c.SendProxy.Version(),
 	}
 	if c.TLS != nil {
 		p.TLS = u.secure.Now()
@@ -318,13 +320,16 @@ func (u *upstream) checker(b *cluster.Backend) health.Checker {
 	if u.secure != nil {
 		secure = u.secure.Now()
 	}
+	preface := string(c.SendProxy.Version().Append(nil, proxyproto.Header{}))
 	switch c.Check.Type {
 	case config.CheckTCP:
-		return health.TCP{Send: c.Check.Send, Expect: c.Check.Expect}
+		return health.TCP{Send: c.Check.Send, Expect: c.Check.Expect, Preface: preface}
 	case config.CheckTLS:
-		return health.TLS{Config: secure}
+		return health.TLS{Config: secure, Preface: preface}
 	case config.CheckHTTP:
-		return httpChecker(c, b, secure)
+		h := httpChecker(c, b, secure)
+		h.Preface = preface
+		return h
 	}
 	return nil
 }

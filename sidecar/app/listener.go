@@ -62,7 +62,7 @@ func (e *entrances) listenerAt(address string, next *entrances) *listener {
 
 // terms are what a listener does with its requests.
 func terms(l *listener, r *route, cs *clusters) proxy.Terms {
-	t := proxy.Terms{Name: l.Name, Forwarded: forwarded(l.Forwarded), Router: r.router}
+	t := proxy.Terms{Name: l.Name, Forwarded: forwarded(l.Forwarded), Router: r.router, Introduced: l.ProxyProtocol}
 	if l.secure != nil {
 		t.TLS = l.secure.Now
 	}

@@ -176,7 +176,7 @@ func (a *App) state() telemetry.State {
 		Version: a.options.Version,
 		Clients: a.proxy.Clients(), Active: a.proxy.Active(),
 		Accepted: counts.Accepted, Refused: counts.Refused, Evicted: counts.Evicted, Panics: counts.Panics,
-		Unencrypted: counts.Unencrypted, Certificates: a.certificates(),
+		Unencrypted: counts.Unencrypted, Unintroduced: counts.Unintroduced, Certificates: a.certificates(),
 		Retries: make(map[string]uint64), Decisions: a.decisions.all(now.route.script != nil),
 		ReloadOK: now.whyNot() == nil, Backends: a.backendStates(),
 		Exhausted: make(map[string]uint64),

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"outrider/sidecar/proxyproto"
 )
 
 // Policy is how requests to a cluster are sent. It is replaced whole and never
@@ -30,6 +32,8 @@ type Policy struct {
 
 	Host string      // Host header to send; empty passes the client's on
 	TLS  *tls.Config // nil sends cleartext
+
+	SendProxy proxyproto.Version // of the header that tells backends who the client is
 
 	// TryWhenAllDown sends requests to backends that are down when no other is
 	// left. Without it such a request has no backend.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"outrider/sidecar/credential"
+	"outrider/sidecar/proxyproto"
 )
 
 // Config is the whole configuration: every default filled in, every reference
@@ -63,6 +64,9 @@ type Listener struct {
 	Cluster   string // where all its requests go, past the script; "" = the script decides
 	Forwarded Forwarded
 	TLS       *ListenerTLS // nil = cleartext
+	// ProxyProtocol: each connection begins with a PROXY protocol header, and comes from
+	// one of the TrustedProxies.
+	ProxyProtocol bool
 }
 
 // Forwarded says what happens to X-Forwarded-For and its kin.
@@ -131,6 +135,7 @@ type Cluster struct {
 	Host      string        // the Host field sent upstream; "" = the client's
 	OnAllDown OnAllDown
 	Protocol  Protocol
+	SendProxy SendProxy
 	TLS       *TLS // nil = cleartext
 }
 
@@ -248,6 +253,28 @@ const (
 	OnAllDownFail OnAllDown = "fail"
 	OnAllDownTry  OnAllDown = "try"
 )
+
+// SendProxy is the version of the PROXY protocol header that connections to backends
+// begin with.
+type SendProxy string
+
+// Versions of the header.
+const (
+	SendProxyOff SendProxy = "off"
+	SendProxyV1  SendProxy = "v1"
+	SendProxyV2  SendProxy = "v2"
+)
+
+// Version is what package proxyproto calls it.
+func (s SendProxy) Version() proxyproto.Version {
+	switch s {
+	case SendProxyV1:
+		return proxyproto.V1
+	case SendProxyV2:
+		return proxyproto.V2
+	}
+	return proxyproto.None
+}
 
 // Protocol is the HTTP version spoken to backends.
 type Protocol string

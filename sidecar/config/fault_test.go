@@ -131,6 +131,8 @@ func TestCrossReferencesAreChecked(t *testing.T) {
 			`outrider.yaml:4:41: listen[1].address: 127.0.0.1:81 is taken by listen[0].address (:81); choose another port`},
 		{"same address, the wide one last", clusterOne("listen: [{ address: \"127.0.0.1:81\" }, { name: b, address: \":81\" }]\n"),
 			`outrider.yaml:4:50: listen[1].address: :81 is taken by listen[0].address (127.0.0.1:81); choose another port`},
+		{"a header that nobody may send", "listen: [{ address: \":1\", proxy_protocol: true }]\n" + clusterOne(""),
+			`outrider.yaml:1:27: listen[0].proxy_protocol: nobody may send the header, so every connection would be closed; write trusted_proxies with the addresses of the load balancer`},
 		{"a key that nobody goes by", clusterOne("    hash_key: header:X-User\n"),
 			`outrider.yaml:4:5: clusters.one.hash_key: only balance: hash goes by a key; write that, or remove this`},
 		{"same name", clusterOne("listen: [{ address: \":81\" }, { address: \":82\" }]\n"),

@@ -21,7 +21,7 @@ func root(c *Config) section {
 		{name: "gossip", value: gossip{into: &c.Gossip},
 			doc: "Sidecars that tell each other about health. Leave the section out: no peers, no socket. Written at all, even with nothing in it, it is on."},
 		{name: "trusted_proxies", value: networks{into: &c.TrustedProxies, peers: &c.TrustPeers},
-			doc: "Clients whose X-Forwarded-For is believed: networks, addresses, `private` (loopback, link-local and the private ranges of IPv4 and IPv6), or `peers` (the addresses of the sidecars that gossip knows)."},
+			doc: "Clients whose X-Forwarded-For, and whose PROXY protocol header, is believed: networks, addresses, `private` (loopback, link-local and the private ranges of IPv4 and IPv6), or `peers` (the addresses of the sidecars that gossip knows)."},
 		{name: "ambiguous_paths", value: choice(&c.AmbiguousPaths, []AmbiguousPaths{AmbiguousPathsPass, AmbiguousPathsRefuse}), def: "pass",
 			doc: "`refuse` answers 400 for paths that two parsers could read differently: dot segments, doubled slashes, an encoded slash, dot or backslash."},
 		{name: "limits", value: limits(&c.Limits), doc: "What clients may use up."},
@@ -115,6 +115,8 @@ func cluster(c *Cluster) section {
 			doc: "Without a usable backend: `fail` answers 503, `try` sends anyway."},
 		{name: "protocol", value: choice(&c.Protocol, []Protocol{ProtocolH1, ProtocolAuto}, "h2", "h2c"), def: "auto",
 			doc: "HTTP version spoken to backends. In this version `auto` is HTTP/1.1 as well."},
+		{name: "send_proxy", value: choice(&c.SendProxy, []SendProxy{SendProxyOff, SendProxyV1, SendProxyV2}), def: "off",
+			doc: "Connections to backends begin with a PROXY protocol header of this version, `v1` or `v2`, which tells the address of the client's connection; checks say that they are the sidecar's own. A connection then serves one client's connection alone."},
 		{name: "tls", value: encryption{into: &c.TLS},
 			doc: "TLS to the backends: `true`, `false`, or a section. Default: on for https:// backends, else off."},
 	}}

@@ -44,6 +44,8 @@ func listenerKeys(l *Listener) section {
 			doc: "X-Forwarded-For and its kin: `append` to those of a trusted client (else replace), `replace`, or `off`."},
 		{name: "tls", value: termination{into: &l.TLS},
 			doc: "Speaks TLS by these certificates. Left out: cleartext."},
+		{name: "proxy_protocol", value: yesNo(&l.ProxyProtocol), def: "false",
+			doc: "Every connection begins with a PROXY protocol header, version 1 or 2, also before TLS: the address in it is the client's. Only for connections from trusted_proxies; others, and those without the header, are closed."},
 	}}
 }
 

@@ -33,6 +33,7 @@ func TestDefaultsAreThoseOfTheDocumentation(t *testing.T) {
 			Retries:   2,
 			OnAllDown: OnAllDownFail,
 			Protocol:  ProtocolAuto,
+			SendProxy: SendProxyOff,
 		}},
 		AmbiguousPaths: AmbiguousPathsPass,
 		Limits: Limits{Connections: 20000, Backlog: 4096, Head: 64 << 10, Fields: 128, HeadTimeout: 10 * time.Second,

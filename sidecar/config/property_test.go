@@ -35,6 +35,7 @@ func drawnCluster(t *rapid.T, name string) (Cluster, map[string]any) {
 		Retries:   rapid.IntRange(0, 10).Draw(t, "retries"),
 		Host:      rapid.SampledFrom([]string{"", "www.example.com", "h:81"}).Draw(t, "host"),
 		OnAllDown: rapid.SampledFrom([]OnAllDown{OnAllDownFail, OnAllDownTry}).Draw(t, "all down"),
+		SendProxy: rapid.SampledFrom([]SendProxy{SendProxyOff, SendProxyV1, SendProxyV2}).Draw(t, "send proxy"),
 		Protocol:  rapid.SampledFrom([]Protocol{ProtocolH1, ProtocolAuto}).Draw(t, "protocol"),
 	}
 	var backends []any
@@ -55,6 +56,7 @@ func drawnCluster(t *rapid.T, name string) (Cluster, map[string]any) {
 		"slow_start": c.SlowStart.String(), "max_in_flight": c.InFlight,
 		"host":        hostPass,
 		"on_all_down": string(c.OnAllDown),
+		"send_proxy":  string(c.SendProxy),
 		"protocol":    string(c.Protocol),
 	}
 	if c.Host != "" {
@@ -113,7 +115,7 @@ func drawn(t *rapid.T) (*Config, map[string]any) {
 	c := &Config{
 		File:           "outrider.yaml",
 		Name:           rapid.StringMatching(`[A-Za-z]([A-Za-z0-9._-]{0,20}[A-Za-z])?`).Filter(func(s string) bool { return !isKeyword(s) }).Draw(t, "name"),
-		Listen:         []Listener{{Name: "in", Address: "127.0.0.1:0", Cluster: "c0", Forwarded: rapid.SampledFrom([]Forwarded{ForwardedAppend, ForwardedReplace, ForwardedOff}).Draw(t, "forwarded")}},
+		Listen:         []Listener{{Name: "in", Address: "127.0.0.1:0", Cluster: "c0", Forwarded: rapid.SampledFrom([]Forwarded{ForwardedAppend, ForwardedReplace, ForwardedOff}).Draw(t, "forwarded"), ProxyProtocol: rapid.Bool().Draw(t, "proxy protocol")}},
 		DefaultCluster: "c0",
 		StateDir:       rapid.SampledFrom([]string{"", "state"}).Draw(t, "state_dir"),
 		Script: Script{Timeout: milliseconds(1, 9999).Draw(t, "timeout"), OnError: rapid.SampledFrom([]string{OnErrorFail, "c0"}).Draw(t, "on_error"), Rollback: Rollback{
@@ -144,7 +146,7 @@ func drawn(t *rapid.T) (*Config, map[string]any) {
 	}
 	doc := map[string]any{
 		"name": c.Name, "default_cluster": c.DefaultCluster, "ambiguous_paths": string(c.AmbiguousPaths), "dev": c.Dev,
-		"listen":    []any{map[string]any{"name": "in", "address": "127.0.0.1:0", "cluster": "c0", "forwarded": string(c.Listen[0].Forwarded)}},
+		"listen":    []any{map[string]any{"name": "in", "address": "127.0.0.1:0", "cluster": "c0", "forwarded": string(c.Listen[0].Forwarded), "proxy_protocol": c.Listen[0].ProxyProtocol}},
 		"state_dir": c.StateDir,
 		"script": map[string]any{"timeout": c.Script.Timeout.String(), "on_error": c.Script.OnError, "shadow": map[string]any{"sample": fmt.Sprintf("%g%%", c.Script.Shadow.Sample*100)}, "max_moved": fmt.Sprintf("%g%%", c.Script.MaxMoved*100), "record": c.Script.Record, "rollback": map[string]any{
 			"error_rate": fmt.Sprintf("%g%%", c.Script.Rollback.ErrorRate*100), "min_errors": c.Script.Rollback.MinErrors, "window": c.Script.Rollback.Window.String()}},

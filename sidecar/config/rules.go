@@ -121,6 +121,9 @@ func (u *rules) listeners() {
 		if l.TLS != nil {
 			u.termination(fmt.Sprintf("listen[%d].tls", i), l.TLS)
 		}
+		if l.ProxyProtocol && len(u.c.TrustedProxies) == 0 && !u.c.TrustPeers {
+			u.r.fault(fmt.Sprintf("listen[%d].proxy_protocol", i), "nobody may send the header, so every connection would be closed; write trusted_proxies with the addresses of the load balancer")
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"outrider/sidecar/config"
+	"outrider/sidecar/proxyproto"
 )
 
 // keepAlive finds a backend that closes idle connections before the sidecar does: a
@@ -83,8 +84,14 @@ func dial(ctx context.Context, c config.Cluster, address netip.AddrPort) (net.Co
 	ctx, cancel := context.WithTimeout(ctx, max(c.Timeouts.Connect, time.Second))
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address.String())
-	if err != nil || c.TLS == nil {
-		return conn, err
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write(c.SendProxy.Version().Append(nil, proxyproto.Header{})); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	if c.TLS == nil {
+		return conn, nil
 	}
 	secure := tls.Client(conn, &tls.Config{
 		ServerName: c.TLS.ServerName, RootCAs: c.TLS.Roots, NextProtos: []string{"http/1.1"},

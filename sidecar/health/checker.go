@@ -19,9 +19,9 @@ type Checker interface {
 	Check(ctx context.Context, addr netip.AddrPort) error
 }
 
-// visit connects to addr, lets talk speak, and hangs up. All of it ends with
-// ctx. Errors come back with their short reason.
-func visit(ctx context.Context, addr netip.AddrPort, talk func(net.Conn) error) error {
+// visit connects to addr, sends preface, lets talk speak, and hangs up. All of it
+// ends with ctx. Errors come back with their short reason.
+func visit(ctx context.Context, addr netip.AddrPort, preface string, talk func(net.Conn) error) error {
 	allowed := allowance(ctx)
 	dialer := net.Dialer{KeepAlive: -1}
 	conn, err := dialer.DialContext(ctx, "tcp", addr.String())
@@ -32,7 +32,12 @@ func visit(ctx context.Context, addr netip.AddrPort, talk func(net.Conn) error) 
 
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	err = talk(conn)
+	if preface != "" {
+		_, err = io.WriteString(conn, preface)
+	}
+	if err == nil {
+		err = talk(conn)
+	}
 	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil {
 		err = ctx.Err() // our own deadline above, or the end of the program
 	}

@@ -195,7 +195,7 @@ func TestTLSCheck(t *testing.T) {
 		{"hangs up", nil, leaving.addr(), ample, "closed without a full answer"},
 		{"no common version", &tls.Config{MaxVersion: tls.VersionTLS12, RootCAs: pool, ServerName: "app.test"}, encrypted(t, good).addr(), ample, "tls: protocol version not supported"},
 	} {
-		examine(t, c.name, TLS{c.config}, c.addr, c.timeout, c.want)
+		examine(t, c.name, TLS{Config: c.config}, c.addr, c.timeout, c.want)
 	}
 }
 

@@ -37,6 +37,7 @@ type HTTP struct {
 	StatusRanges []StatusRange // wanted ones; none stands for 200-399
 	BodyMatch    string        // text that the body must contain; empty asks for none
 	TLS          *tls.Config   // nil checks in cleartext
+	Preface      string        // sent first, before TLS, as on all connections to the backend
 }
 
 // StatusRange is the statuses from From to To, both included.
@@ -46,7 +47,7 @@ type StatusRange struct {
 
 // Check asks once.
 func (c HTTP) Check(ctx context.Context, addr netip.AddrPort) error {
-	return visit(ctx, addr, func(conn net.Conn) error {
+	return visit(ctx, addr, c.Preface, func(conn net.Conn) error {
 		if c.TLS == nil {
 			return c.talk(conn, addr)
 		}

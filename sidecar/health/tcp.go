@@ -20,11 +20,12 @@ const maxGreeting = 16 << 10
 // waits for a greeting.
 type TCP struct {
 	Send, Expect string
+	Preface      string // sent first, as on all connections to the backend
 }
 
 // Check makes one connection.
 func (c TCP) Check(ctx context.Context, addr netip.AddrPort) error {
-	return visit(ctx, addr, c.talk)
+	return visit(ctx, addr, c.Preface, c.talk)
 }
 
 func (c TCP) talk(conn net.Conn) error {

@@ -12,12 +12,13 @@ import (
 // authorities; without a server name in it the certificate must be valid for
 // the address.
 type TLS struct {
-	Config *tls.Config
+	Config  *tls.Config
+	Preface string // sent before the handshake, as on all connections to the backend
 }
 
 // Check makes one connection and one handshake.
 func (c TLS) Check(ctx context.Context, addr netip.AddrPort) error {
-	return visit(ctx, addr, func(conn net.Conn) error {
+	return visit(ctx, addr, c.Preface, func(conn net.Conn) error {
 		encrypted, err := encrypt(ctx, conn, c.Config, addr)
 		if err != nil {
 			return err

@@ -16,7 +16,7 @@ var (
 	ErrSOCKS = foreign(http.StatusBadRequest, "SOCKS",
 		"this is a SOCKS handshake, but this is an HTTP server and no proxy for clients to choose")
 	ErrPROXY = foreign(http.StatusBadRequest, "PROXY protocol",
-		"this is a PROXY protocol header, and the listener expects none: turn it off in the load balancer")
+		"this is a PROXY protocol header, and the listener expects none: write proxy_protocol: true there, or turn it off in the load balancer")
 	ErrSSH = foreign(http.StatusBadRequest, "SSH",
 		"this is an SSH client, but the listener speaks HTTP")
 )

@@ -244,7 +244,7 @@ func (x *exchange) giveBackUpstream(uploaded bool) {
 		up.conn.Close()
 		return
 	}
-	up.pool.put(up.conn, x.server.loop.Now(), x.policy)
+	up.pool.put(up.conn, x.server.loop.Now(), x.policy, up.intro)
 }
 
 func (x *exchange) respUntilClose() bool {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"outrider/sidecar/proxyproto"
 	"outrider/sidecar/stream"
 )
 
@@ -18,18 +19,23 @@ type client struct {
 	listener *Listener
 	conn     *stream.Conn
 	addr     netip.Addr
-	ip       string    // addr as text
-	tls      *TLS      // nil: cleartext
-	settings *Settings // that trusted is of
+	ip       string             // addr as text
+	awaited  bool               // its PROXY protocol header has not come yet
+	said     *proxyproto.Header // what that tells of the connection; nil: nothing
+	tls      *TLS               // nil: cleartext
+	settings *Settings          // that trusted is of
 	trusted  bool
 	headBy   time.Duration // when the head that has begun must be whole, of the loop's clock; 0: none has
 }
 
 func (s *Server) newClient(conn *stream.Conn, l *Listener) *client {
-	c := &client{server: s, listener: l, conn: conn, addr: conn.Remote().Addr()}
-	c.ip = c.addr.String()
+	c := &client{server: s, listener: l, conn: conn}
+	c.call(conn.Remote().Addr())
 	return c
 }
+
+// call says what the client's address is.
+func (c *client) call(addr netip.Addr) { c.addr, c.ip, c.settings = addr, addr.String(), nil }
 
 // trustedBy tells whether the client is trusted by these settings.
 func (c *client) trustedBy(s *Settings) bool {
@@ -79,6 +85,9 @@ func (c *client) Serve() stream.Next {
 		c.server.overloaded(c.conn)
 		c.Gone()
 		return stream.Done
+	}
+	if c.awaited {
+		return c.meet()
 	}
 	return c.carryOut(c.server.begin(c), (*exchange).run)
 }

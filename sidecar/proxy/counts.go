@@ -10,7 +10,10 @@ type Counts struct {
 	Panics   uint64 // that were contained
 	// Unencrypted are client connections that ended in the TLS handshake.
 	Unencrypted uint64
-	Retries     []RetryCount
+	// Unintroduced are client connections that came without the PROXY protocol header
+	// that they need, or from a client that may bring none.
+	Unintroduced uint64
+	Retries      []RetryCount
 }
 
 // RetryCount is how many further tries there were for a reason: "connect", no
@@ -24,7 +27,7 @@ type RetryCount struct {
 // Counts may be called from any goroutine.
 func (s *Server) Counts() Counts {
 	c := Counts{Accepted: s.counts.accepted.Load(), Refused: s.counts.refused.Load(), Evicted: s.counts.evicted.Load(), Panics: s.panics.Load(),
-		Unencrypted: s.counts.unencrypted.Load()}
+		Unencrypted: s.counts.unencrypted.Load(), Unintroduced: s.counts.unintroduced.Load()}
 	for i := range s.counts.retries {
 		c.Retries = append(c.Retries, RetryCount{retryReasons[i], s.counts.retries[i].Load()})
 	}
@@ -33,7 +36,7 @@ func (s *Server) Counts() Counts {
 
 type counts struct {
 	accepted, refused, evicted atomic.Uint64
-	unencrypted                atomic.Uint64
+	unencrypted, unintroduced  atomic.Uint64
 	retries                    [len(retryReasons)]atomic.Uint64
 }
 

@@ -25,6 +25,7 @@ type upstream struct {
 	conn    *stream.Conn
 	backend *cluster.Backend
 	pool    *pool
+	intro   string // that it began with; empty: none
 	reused  bool
 }
 
@@ -177,15 +178,16 @@ func (x *exchange) try(b *cluster.Backend, fresh bool) (failure, error) {
 
 func (x *exchange) connect(b *cluster.Backend, fresh bool) (err error) {
 	p, loop := x.server.pools.of(b), x.server.loop
-	x.up = upstream{backend: b, pool: p}
+	x.up = upstream{backend: b, pool: p, intro: x.client.introduction(x.policy.SendProxy)}
 	if !fresh {
-		if x.up.conn = p.take(loop.Now(), x.policy); x.up.conn != nil {
+		if x.up.conn = p.take(loop.Now(), x.policy, x.up.intro); x.up.conn != nil {
 			x.up.reused = true
 			return nil
 		}
 	}
+	to := stream.Target{Addr: b.Addr(), Preface: x.up.intro, TLS: x.policy.TLS}
 	for evictions := 0; ; evictions++ {
-		x.up.conn, err = loop.Dial(b.Addr(), x.within(x.policy.Connect), x.policy.TLS, x.conn)
+		x.up.conn, err = loop.Dial(to, x.within(x.policy.Connect), x.conn)
 		if err == nil || !noDescriptors(err) || evictions == maxDialEvictions || !x.server.makeRoom("descriptors") {
 			return err
 		}

@@ -31,6 +31,7 @@ type setup struct {
 	options   proxy.Options
 	settings  proxy.Settings
 	forwarded proxy.Forwarded
+	awaits    bool // PROXY protocol headers
 	policy    cluster.Policy
 	router    proxy.Router // when nil: all to one cluster of the upstreams, called "app"
 	backends  []netip.AddrPort
@@ -66,7 +67,7 @@ func newSidecar(t testing.TB, options ...option) *sidecar {
 	if s.router == nil {
 		s.router = proxy.Fixed{Cluster: app}
 	}
-	sc := &sidecar{Server: proxy.New(s.options, &s.settings), listener: proxy.NewListener(proxy.Terms{Name: "test", Forwarded: s.forwarded, Router: s.router}), cluster: app}
+	sc := &sidecar{Server: proxy.New(s.options, &s.settings), listener: proxy.NewListener(proxy.Terms{Name: "test", Forwarded: s.forwarded, Introduced: s.awaits, Router: s.router}), cluster: app}
 	ln := listen(t)
 	sc.addr = ln.Addr().String()
 

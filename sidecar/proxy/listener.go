@@ -33,6 +33,9 @@ type Terms struct {
 	// TLS gives the settings of each connection that comes; nil: the listener speaks
 	// cleartext. A listener that serves stays with the one or the other.
 	TLS func() *tls.Config
+	// Introduced says that each connection begins with a PROXY protocol header, also
+	// before TLS, and comes from a client that is trusted: others are turned away.
+	Introduced bool
 }
 
 // NewListener makes a listener with these terms.
@@ -73,11 +76,12 @@ func (s *Server) open(ln net.Listener, l *Listener) (stream.Listener, error) {
 
 func (l *Listener) listen(loop *stream.Loop, ln net.Listener) (stream.Listener, error) {
 	if l.encrypts() {
-		return loop.ListenTLS(ln, func() *tls.Config { return l.terms.Load().TLS() }), nil
+		return loop.ListenTLS(ln), nil
 	}
 	return loop.Listen(ln)
 }
 
+// encrypts does not change while the listener serves.
 func (l *Listener) encrypts() bool { return l.terms.Load().TLS != nil }
 
 // Close ends a listener for good: who connects now is refused, what is under way

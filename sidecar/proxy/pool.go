@@ -34,6 +34,7 @@ type pool struct {
 type idleConn struct {
 	conn  *stream.Conn
 	tls   *tls.Config   // that it was made with; nil: cleartext
+	intro string        // the PROXY protocol header that it began with: it is for that client alone
 	since time.Duration // of the loop's clock
 }
 
@@ -51,11 +52,11 @@ func (ps *pools) of(b *cluster.Backend) *pool {
 	return p.(*pool)
 }
 
-// take hands out a connection that is as good as one made by the policy and is
-// still alive, or nil.
-func (p *pool) take(now time.Duration, policy *cluster.Policy) *stream.Conn {
+// take hands out a connection that is as good as one made by the policy, with this
+// introduction, and is still alive, or nil.
+func (p *pool) take(now time.Duration, policy *cluster.Policy, intro string) *stream.Conn {
 	for {
-		c, ok := p.pop()
+		c, ok := p.pop(intro)
 		switch {
 		case !ok:
 			return nil
@@ -68,21 +69,25 @@ func (p *pool) take(now time.Duration, policy *cluster.Policy) *stream.Conn {
 	}
 }
 
-func (p *pool) pop() (c idleConn, ok bool) {
+func (p *pool) pop(intro string) (c idleConn, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.idle) == 0 {
+	last := len(p.idle) - 1
+	for last >= 0 && p.idle[last].intro != intro {
+		last-- // where nobody is introduced, the last one will do
+	}
+	if last < 0 {
 		return c, false
 	}
-	last := len(p.idle) - 1
-	c, p.idle = p.idle[last], p.idle[:last]
+	c = p.idle[last]
+	p.idle = append(p.idle[:last], p.idle[last+1:]...)
 	return c, true
 }
 
-// put takes back a connection that was made by the policy, or closes it when
-// nobody will want it.
-func (p *pool) put(c *stream.Conn, now time.Duration, policy *cluster.Policy) {
-	if !p.push(idleConn{c, policy.TLS, now}, policy.UpstreamIdle) {
+// put takes back a connection that was made by the policy with this introduction, or
+// closes it when nobody will want it.
+func (p *pool) put(c *stream.Conn, now time.Duration, policy *cluster.Policy, intro string) {
+	if !p.push(idleConn{c, policy.TLS, intro, now}, policy.UpstreamIdle) {
 		c.Close()
 	}
 }

@@ -40,35 +40,34 @@ func newTLS(state tls.ConnectionState) *TLS {
 }
 
 // secure begins a client connection with the TLS handshake.
-func (s *Server) secure(conn *stream.Conn, l *Listener) {
-	state, err := conn.Handshake(s.settings.Load().Limits.HeadTimeout)
+func (s *Server) secure(c *client) {
+	state, err := c.conn.Handshake(s.settings.Load().Limits.HeadTimeout, c.listener.terms.Load().TLS())
 	if err != nil {
-		s.insecure(conn, l, err)
+		s.insecure(c, err)
 		return
 	}
-	c := s.newClient(conn, l)
 	c.tls = newTLS(state)
-	s.loop.Start(conn, c)
+	s.loop.Start(c.conn, c)
 }
 
 // insecure ends a client connection whose handshake failed.
-func (s *Server) insecure(conn *stream.Conn, l *Listener, err error) {
-	defer s.clients.Add(-1)
-	defer conn.Close()
+func (s *Server) insecure(c *client, err error) {
+	defer c.Gone()
+	defer c.conn.Close()
 	s.counts.unencrypted.Add(1)
-	fields := logrus.Fields{"client": conn.Remote().Addr().String(), "listener": l.Terms().Name}
+	fields := logrus.Fields{"client": c.ip, "listener": c.listener.Terms().Name}
 	if broken, ok := errors.AsType[tls.RecordHeaderError](err); ok && broken.Conn != nil {
 		if looksLikeText(broken.RecordHeader) {
 			s.answerCleartext(broken.Conn)
 		}
-		s.strangers.Warn("cleartext "+fields["client"].(string), fields, "a client speaks cleartext to a listener that speaks TLS")
+		s.strangers.Warn("cleartext "+c.ip, fields, "a client speaks cleartext to a listener that speaks TLS")
 		return
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, stream.ErrStopped) {
 		return // a look whether the port is open, or our own end
 	}
 	fields["reason"] = cause.Of(err, s.settings.Load().Limits.HeadTimeout)
-	s.strangers.Warn("handshake "+fields["client"].(string), fields, "the TLS handshake with a client failed")
+	s.strangers.Warn("handshake "+c.ip, fields, "the TLS handshake with a client failed")
 }
 
 // looksLikeText tells whether the first bytes of a client could be those of a
@@ -88,6 +87,9 @@ func (s *Server) answerCleartext(nc net.Conn) {
 	fault := &Fault{Status: 400, Type: "http_request_error", Detail: "this is cleartext HTTP, but the listener speaks TLS: use https://, or another port"}
 	if _, err := nc.Write(s.appendFault(nil, fault, true)); err != nil {
 		return
+	}
+	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		nc = over.NetConn()
 	}
 	if half, ok := nc.(*net.TCPConn); ok && half.CloseWrite() == nil {
 		_, _ = io.CopyN(io.Discard, nc, loiterBytes) // what it still sends would reset the answer

@@ -149,11 +149,14 @@ func (s *Server) accept(conn *stream.Conn, l *Listener) {
 	}
 	s.clients.Add(1)
 	s.counts.accepted.Add(1)
-	if l.encrypts() {
-		s.loop.Go(func() { s.secure(conn, l) })
-		return
+	switch {
+	case l.terms.Load().Introduced:
+		s.await(s.newClient(conn, l))
+	case l.encrypts():
+		s.loop.Go(func() { s.secure(s.newClient(conn, l)) })
+	default:
+		s.loop.Start(conn, s.newClient(conn, l))
 	}
-	s.loop.Start(conn, s.newClient(conn, l))
 }
 
 // evictAfter is for how long a client may at least be without a whole request,

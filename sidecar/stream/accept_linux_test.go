@@ -46,7 +46,7 @@ func door(t *testing.T, l *Loop) (Listener, netip.AddrPort) {
 func ends(t *testing.T, l *Loop) (dialled, accepted *Conn) {
 	t.Helper()
 	d, addr := door(t, l)
-	dialled, err := l.Dial(addr, time.Second, nil, nil)
+	dialled, err := l.Dial(Target{Addr: addr}, time.Second, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,15 +7,35 @@ import (
 	"time"
 )
 
-// Dial connects to addr within limit, and does the TLS handshake when config is
-// not nil. A handshake that fails is a *HandshakeError. When other, for whom the
+// Target is what Dial connects to.
+type Target struct {
+	Addr    netip.AddrPort
+	Preface string      // sent first, before a handshake; short
+	TLS     *tls.Config // nil: cleartext
+}
+
+// Dial connects to a target within limit, and does the TLS handshake where it speaks
+// TLS. A handshake that fails is a *HandshakeError. When other, for whom the
 // connection is, is lost meanwhile, Dial gives up with ErrLost; it looks every
 // now and then, and over the poller alone. nil is nobody.
-func (l *Loop) Dial(addr netip.AddrPort, limit time.Duration, config *tls.Config, other *Conn) (*Conn, error) {
-	if l.poller == nil || config != nil {
-		return l.dialNet(addr, limit, config)
+func (l *Loop) Dial(to Target, limit time.Duration, other *Conn) (*Conn, error) {
+	if l.poller == nil || to.TLS != nil {
+		return l.dialNet(to, limit)
 	}
-	return l.poller.dial(addr, limit, other)
+	c, err := l.poller.dial(to.Addr, limit, other)
+	if err != nil || to.Preface == "" {
+		return c, err
+	}
+	c.SetWriteLimit(limit)
+	if err := c.Write([]byte(to.Preface)); err != nil {
+		c.Close()
+		return nil, dialError(to.Addr, err)
+	}
+	return c, nil
+}
+
+func dialError(addr netip.AddrPort, err error) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(addr), Err: err}
 }
 
 // Listener accepts connections for a loop. Its errors are those of a
@@ -30,20 +50,16 @@ func (l *Loop) Listen(ln net.Listener) (Listener, error) {
 	if tcp, ok := ln.(*net.TCPListener); ok && l.poller != nil {
 		return l.poller.listen(tcp)
 	}
-	return netListener{ln, l, nil}, nil
+	return netListener{ln, l}, nil
 }
 
 // ListenTLS makes a Listener of ln, which belongs to it from then on. Its
-// connections speak TLS by what config gives when they come; each of them begins
-// with Handshake.
-func (l *Loop) ListenTLS(ln net.Listener, config func() *tls.Config) Listener {
-	return netListener{ln, l, config}
-}
+// connections carry cleartext until their Handshake.
+func (l *Loop) ListenTLS(ln net.Listener) Listener { return netListener{ln, l} }
 
 type netListener struct {
 	net.Listener
-	loop   *Loop
-	config func() *tls.Config // nil: cleartext
+	loop *Loop
 }
 
 // Accept implements Listener.
@@ -51,9 +67,6 @@ func (n netListener) Accept() (*Conn, error) {
 	nc, err := n.Listener.Accept()
 	if err != nil {
 		return nil, err
-	}
-	if n.config != nil {
-		nc = tls.Server(nc, n.config())
 	}
 	return n.loop.AdoptNet(nc), nil
 }

@@ -24,7 +24,7 @@ func TestADialThatIsRefusedSaysSo(t *testing.T) {
 	overBoth(t, func(t *testing.T, l *stream.Loop) {
 		ln := listen(t)
 		_ = ln.Close()
-		c, err := l.Dial(idleAddr(ln), patience, nil, nil)
+		c, err := l.Dial(stream.Target{Addr: idleAddr(ln)}, patience, nil)
 		var op *net.OpError
 		if !errors.Is(err, syscall.ECONNREFUSED) || !errors.As(err, &op) || op.Addr.String() != ln.Addr().String() {
 			t.Errorf("got %v, %v", c, err)
@@ -37,7 +37,7 @@ func TestADialThatIsNotAnsweredTimesOut(t *testing.T) {
 	overBoth(t, func(t *testing.T, l *stream.Loop) {
 		addr := fullBacklog(t)
 		start := time.Now()
-		c, err := l.Dial(addr, brief, nil, nil)
+		c, err := l.Dial(stream.Target{Addr: addr}, brief, nil)
 		var timeout net.Error
 		if !errors.As(err, &timeout) || !timeout.Timeout() {
 			t.Errorf("got %v, %v", c, err)
@@ -51,7 +51,7 @@ func TestADialThatIsNotAnsweredTimesOut(t *testing.T) {
 func TestStopAllEndsADial(t *testing.T) {
 	overBoth(t, func(t *testing.T, l *stream.Loop) {
 		addr := fullBacklog(t)
-		dialling := begin(func() error { _, err := l.Dial(addr, time.Hour, nil, nil); return err })
+		dialling := begin(func() error { _, err := l.Dial(stream.Target{Addr: addr}, time.Hour, nil); return err })
 		l.StopAll()
 		select {
 		case err := <-dialling:
@@ -135,7 +135,7 @@ func secure(t *testing.T, l *stream.Loop) (*stream.Conn, *tls.Conn) {
 		}
 		far <- accepted{nc.(*tls.Conn), nc.(*tls.Conn).Handshake()}
 	}()
-	c, err := l.Dial(idleAddr(ln), patience, client, nil)
+	c, err := l.Dial(stream.Target{Addr: idleAddr(ln), TLS: client}, patience, nil)
 	a := <-far
 	if err := errors.Join(err, a.err); err != nil {
 		t.Fatal(err)
@@ -240,7 +240,7 @@ func TestAHandshakeThatFailsIsAHandshakeError(t *testing.T) {
 					answer(nc)
 					return nc.Close()
 				})
-				_, err := l.Dial(idleAddr(ln), patience, stranger, nil)
+				_, err := l.Dial(stream.Target{Addr: idleAddr(ln), TLS: stranger}, patience, nil)
 				if _, failed := errors.AsType[*stream.HandshakeError](err); !failed {
 					t.Errorf("got %v", err)
 				}
@@ -262,6 +262,87 @@ func TestAcceptEndsWithClose(t *testing.T) {
 			if !errors.Is(err, net.ErrClosed) {
 				t.Errorf("got %v", err)
 			}
+		}
+	})
+}
+
+// prefaced sends something in cleartext before, and together with, its first write.
+type prefaced struct {
+	net.Conn
+	preface string
+}
+
+func (p *prefaced) Write(b []byte) (int, error) {
+	n, err := p.Conn.Write(append([]byte(p.preface), b...))
+	n = max(0, n-len(p.preface))
+	p.preface = ""
+	return n, err
+}
+
+func TestAHandshakeBeginsWithWhatWasReadAhead(t *testing.T) {
+	overBoth(t, func(t *testing.T, l *stream.Loop) {
+		server, client := certified(t)
+		ln := listen(t)
+		door := l.ListenTLS(ln)
+		defer door.Close()
+		shaken := begin(func() error {
+			nc, err := net.Dial("tcp", ln.Addr().String())
+			if err != nil {
+				return err
+			}
+			defer nc.Close()
+			secure := tls.Client(&prefaced{nc, "first"}, client)
+			if _, err := secure.Write([]byte("second")); err != nil {
+				return err
+			}
+			_, err = secure.Read(make([]byte, 1)) // until the end
+			return err
+		})
+		c, err := door.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		patient(t, c)
+		for len(c.Bytes()) < len("first")+1 {
+			if err := c.Fill(stream.SmallBuffer, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := string(c.Bytes()[:5]); got != "first" {
+			t.Errorf("it begins with %q", got)
+		}
+		c.Advance(5)
+		if _, err := c.Handshake(patience, server); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Fill(stream.SmallBuffer, nil); err != nil || string(c.Bytes()) != "second" {
+			t.Errorf("then comes %q (%v)", c.Bytes(), err)
+		}
+		c.Close()
+		expectError(t, shaken, io.EOF)
+	})
+}
+
+func TestAPrefaceIsSentFirst(t *testing.T) {
+	overBoth(t, func(t *testing.T, l *stream.Loop) {
+		ln := listen(t)
+		defer ln.Close()
+		c, err := l.Dial(stream.Target{Addr: idleAddr(ln), Preface: "first "}, patience, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		patient(t, c)
+		if err := c.Write([]byte("second")); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		nc, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		if got, err := io.ReadAll(nc); string(got) != "first second" || err != nil {
+			t.Errorf("got %q (%v)", got, err)
 		}
 	})
 }

@@ -16,7 +16,8 @@ import (
 // goroutine sits in each of its reads, and a deadline in the past wakes it.
 type netConn struct {
 	Conn
-	net              net.Conn
+	net              net.Conn // what carries our bytes; a handshake replaces it
+	wire             net.Conn // what is under it: deadlines, and all that others than the task do, are for this one
 	reading, writing call
 	ended            chan error // what a watch has seen
 	gone             func(*Conn)
@@ -61,7 +62,7 @@ func past() time.Time { return time.Unix(1, 0) }
 
 // AdoptNet makes a connection of the loop from nc.
 func (l *Loop) AdoptNet(nc net.Conn) *Conn {
-	t := &netConn{Conn: Conn{loop: l}, net: nc}
+	t := &netConn{Conn: Conn{loop: l}, net: nc, wire: underTLS(nc)}
 	t.transport = t
 	l.remember(&t.Conn)
 	return &t.Conn
@@ -93,7 +94,7 @@ func (t *netConn) readNow(p []byte) (int, error) {
 	if _, secure := t.net.(*tls.Conn); secure {
 		return 0, nil
 	}
-	t.peek.prepare(t.net)
+	t.peek.prepare(t.wire)
 	if t.peek.quiet() {
 		return 0, nil
 	}
@@ -110,7 +111,7 @@ func (t *netConn) tryRead(p []byte, other *Conn, by int64) (n int, seen, err err
 		n, err = t.net.Read(p)
 	}
 	seen = t.watch.disarm(other)
-	t.reading.end(t.net.SetReadDeadline)
+	t.reading.end(t.wire.SetReadDeadline)
 	t.readBy.Store(0)
 	return n, seen, err
 }
@@ -146,7 +147,7 @@ func (t *netConn) tryWrite(p []byte, by int64) (int, error) {
 	t.writeBy.Store(by)
 	t.writing.begin()
 	defer func() {
-		t.writing.end(t.net.SetWriteDeadline)
+		t.writing.end(t.wire.SetWriteDeadline)
 		t.writeBy.Store(0)
 	}()
 	if t.halted() {
@@ -157,11 +158,11 @@ func (t *netConn) tryWrite(p []byte, by int64) (int, error) {
 
 func (t *netConn) wakeRead() {
 	// The reason may be another connection's.
-	t.reading.wake(t.net.SetReadDeadline, func() bool { return true })
+	t.reading.wake(t.wire.SetReadDeadline, func() bool { return true })
 }
 
 func (t *netConn) wakeWrite() {
-	t.writing.wake(t.net.SetWriteDeadline, func() bool { return t.interrupted(t.writeBy.Load()) != nil })
+	t.writing.wake(t.wire.SetWriteDeadline, func() bool { return t.interrupted(t.writeBy.Load()) != nil })
 }
 
 func (*netConn) tells() bool { return false }
@@ -177,9 +178,9 @@ func (t *netConn) watchFor(waiting *Conn) {
 }
 
 func (t *netConn) unwatch() error {
-	_ = t.net.SetReadDeadline(past())
+	_ = t.wire.SetReadDeadline(past())
 	seen := <-t.ended
-	_ = t.net.SetReadDeadline(time.Time{})
+	_ = t.wire.SetReadDeadline(time.Time{})
 	return seen
 }
 
@@ -229,7 +230,7 @@ func (t *netConn) evict() bool {
 	if !t.turn.CompareAndSwap(turnClient, turnEnding) {
 		return false
 	}
-	_ = underTLS(t.net).Close()
+	_ = t.wire.Close()
 	return true
 }
 
@@ -257,16 +258,15 @@ func (t *netConn) closeWrite() error {
 func (t *netConn) close() { _ = t.net.Close() }
 
 func (t *netConn) abort() {
-	under := underTLS(t.net)
-	if tcp, ok := under.(*net.TCPConn); ok {
+	if tcp, ok := t.wire.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
-	_ = under.Close() // without the alert that says that this is a clean end
+	_ = t.wire.Close() // without the alert that says that this is a clean end
 }
 
-func (t *netConn) remote() netip.AddrPort { return addrPort(t.net.RemoteAddr()) }
+func (t *netConn) remote() netip.AddrPort { return addrPort(t.wire.RemoteAddr()) }
 
-func (t *netConn) local() netip.AddrPort { return addrPort(t.net.LocalAddr()) }
+func (t *netConn) local() netip.AddrPort { return addrPort(t.wire.LocalAddr()) }
 
 func addrPort(a net.Addr) netip.AddrPort {
 	if tcp, ok := a.(*net.TCPAddr); ok {
@@ -277,24 +277,32 @@ func addrPort(a net.Addr) netip.AddrPort {
 }
 
 func underTLS(nc net.Conn) net.Conn {
-	if secure, ok := nc.(interface{ NetConn() net.Conn }); ok {
-		return secure.NetConn()
+	for {
+		over, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			return nc
+		}
+		nc = over.NetConn()
 	}
-	return nc
 }
 
-// dialNet connects to addr within limit, and does the TLS handshake when config
-// is not nil.
-func (l *Loop) dialNet(addr netip.AddrPort, limit time.Duration, config *tls.Config) (*Conn, error) {
+// dialNet connects to a target within limit, and does the TLS handshake where it
+// speaks TLS.
+func (l *Loop) dialNet(to Target, limit time.Duration) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(l.life, limit)
 	defer cancel()
 	dialer := net.Dialer{KeepAlive: -1} // these connections live for seconds when nothing passes
-	nc, err := dialer.DialContext(ctx, "tcp", addr.String())
+	nc, err := dialer.DialContext(ctx, "tcp", to.Addr.String())
 	if err != nil {
 		return nil, err
 	}
-	if config != nil {
-		secure := tls.Client(nc, config)
+	if to.Preface != "" {
+		if _, err := io.WriteString(nc, to.Preface); err != nil { // it is short: the kernel takes it at once
+			return nil, errors.Join(err, nc.Close())
+		}
+	}
+	if to.TLS != nil {
+		secure := tls.Client(nc, to.TLS)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			_ = nc.Close()
 			return nil, &HandshakeError{err}

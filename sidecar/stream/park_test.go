@@ -14,7 +14,7 @@ func upstream(t *testing.T, l *stream.Loop) (*stream.Conn, far) {
 	t.Helper()
 	ln := listen(t)
 	defer ln.Close()
-	c, err := l.Dial(ln.Addr().(*net.TCPAddr).AddrPort(), patience, nil, nil)
+	c, err := l.Dial(stream.Target{Addr: ln.Addr().(*net.TCPAddr).AddrPort()}, patience, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

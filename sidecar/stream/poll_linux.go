@@ -356,10 +356,6 @@ func (p *poller) dial(addr netip.AddrPort, limit time.Duration, other *Conn) (*C
 	return c, nil
 }
 
-func dialError(addr netip.AddrPort, err error) error {
-	return &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(addr), Err: err}
-}
-
 // lookAround is how often a wait for a connection looks after who it is for. Most
 // are over long before.
 const lookAround = 50 * time.Millisecond

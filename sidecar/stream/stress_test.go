@@ -247,7 +247,7 @@ func (r *relay) upstream() (*stream.Conn, error) {
 // dial takes the other transport once in a while.
 func (r *relay) dial() (*stream.Conn, error) {
 	if r.answers.Load()%4 != 0 {
-		return r.loop.Dial(r.backend, patience, nil, nil)
+		return r.loop.Dial(stream.Target{Addr: r.backend}, patience, nil)
 	}
 	nc, err := net.Dial("tcp", r.backend.String())
 	if err != nil {

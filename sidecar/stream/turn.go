@@ -34,9 +34,12 @@ const (
 	turnPoller                // the poller looks whether a parked one has ended
 )
 
-// Start gives a connection to its handler.
+// Start gives a connection to its handler; to the same one once more after a
+// handshake that this has begun.
 func (l *Loop) Start(c *Conn, h Handler) {
-	c.handler = h
+	if c.handler == nil { // else EndIdle may be looking at it
+		c.handler = h
+	}
 	c.SetReadLimit(h.Idle())
 	switch {
 	case c.transport.idle():

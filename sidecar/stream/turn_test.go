@@ -243,7 +243,7 @@ func TestTheEndOfRunEndsEveryConnection(t *testing.T) {
 
 			ln := listen(t)
 			defer ln.Close()
-			if late, err := l.Dial(idleAddr(ln), brief, nil, nil); err == nil {
+			if late, err := l.Dial(stream.Target{Addr: idleAddr(ln)}, brief, nil); err == nil {
 				if err := late.Fill(1, nil); err != stream.ErrStopped { //nolint:errorlint // never wrapped
 					t.Errorf("a connection that was dialled later got %v", err)
 				}

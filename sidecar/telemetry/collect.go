@@ -20,6 +20,9 @@ type State struct {
 	Panics   uint64
 	// Unencrypted are client connections that ended in the TLS handshake.
 	Unencrypted uint64
+	// Unintroduced are client connections that were refused for want of a PROXY protocol
+	// header, or because they may not bring one.
+	Unintroduced uint64
 
 	Retries   map[string]uint64 // by reason
 	Exhausted map[string]uint64 // further tries that the retry budget refused, by cluster
@@ -86,8 +89,9 @@ var (
 	evicted  = describe("client_connections_evicted_total", "Client connections without a whole request that were closed to make room for others.")
 	panics   = describe("panics_total", "Panics that ended one connection each.")
 
-	unencrypted = describe("tls_handshake_failures_total", "Client connections that ended in the TLS handshake.")
-	notAfter    = describe("tls_not_after_seconds", "When a certificate expires that the sidecar proves itself by, in seconds since 1970.", "of", "name", "file")
+	unencrypted  = describe("tls_handshake_failures_total", "Client connections that ended in the TLS handshake.")
+	unintroduced = describe("proxy_protocol_refused_total", "Client connections that were refused: without a good PROXY protocol header, or from a client that is not trusted.")
+	notAfter     = describe("tls_not_after_seconds", "When a certificate expires that the sidecar proves itself by, in seconds since 1970.", "of", "name", "file")
 
 	tries    = describe("upstream_tries_total", "Requests sent to the backend, retries included.", "cluster", "backend")
 	failures = describe("upstream_failures_total", "Requests whose client saw an error because of the backend.", "cluster", "backend")
@@ -118,7 +122,7 @@ var (
 // Describe implements prometheus.Collector.
 func (*Metrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		requests, durations, received, sent, interrupted, active, clients, accepted, refused, evicted, panics, unencrypted, notAfter, tries, failures, retried,
+		requests, durations, received, sent, interrupted, active, clients, accepted, refused, evicted, panics, unencrypted, unintroduced, notAfter, tries, failures, retried,
 		inFlight, retries, exhausted, healthy, backends, decisions, shadowed, rules, scriptInfo,
 		routing, loadOK, rollbacks, reloadOK, buildInfo, accessLines, accessMissed,
 		members, scripts, rejected, onlyTCP, downHeard,
@@ -195,6 +199,7 @@ func (c collection) process(s *State) {
 	c.count(evicted, s.Evicted)
 	c.count(panics, s.Panics)
 	c.count(unencrypted, s.Unencrypted)
+	c.count(unintroduced, s.Unintroduced)
 	for _, cert := range s.Certificates {
 		c.gauge(notAfter, float64(cert.NotAfter.Unix()), cert.Of, cert.Name, cert.File)
 	}
