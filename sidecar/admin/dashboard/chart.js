@@ -8,11 +8,14 @@ const HEIGHT = 64;
 // A chart has series [{ name, kind: 'area' | 'line', class }], and shows rows of as many
 // numbers. format writes a number. What it shows under the pointer it says in words.
 export function chart({ label, series, format, least = 1 }) {
-  const shapes = series.map((one) => svg('path', { class: `${one.kind} ${one.class}`, 'vector-effect': 'non-scaling-stroke' }));
+  const shapes = series.map((one) => ({
+    area: svg('path', { class: `area ${one.class}` }),
+    line: svg('path', { class: `line ${one.class}`, 'vector-effect': 'non-scaling-stroke' }),
+  }));
   const cursor = svg('line', { class: 'cursor', y1: 0, y2: HEIGHT, 'vector-effect': 'non-scaling-stroke', visibility: 'hidden' });
   const image = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img' },
     svg('line', { class: 'base', x1: 0, x2: WIDTH, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5, 'vector-effect': 'non-scaling-stroke' }),
-    ...shapes, cursor);
+    ...shapes.flatMap(({ area, line }) => [area, line]), cursor);
   const top = el('span', { class: 'axis' });
   const legend = el('span', { class: 'legend' });
   const values = series.map((one) => {
@@ -53,11 +56,10 @@ export function chart({ label, series, format, least = 1 }) {
     const x = (i) => WIDTH - rows.length + i;
     const y = (value) => (HEIGHT - 1 - (value / most) * (HEIGHT - 3)).toFixed(2);
     shapes.forEach((shape, s) => {
-      const points = rows.map((row, i) => `${x(i)},${y(row[s])}`);
-      const shown = points.length > 0 && (s === 0 || rows.some((row) => row[s] > 0));
-      let d = shown ? `M${points.join('L')}` : '';
-      if (d && series[s].kind === 'area') d += `L${WIDTH - 1},${HEIGHT}L${x(0)},${HEIGHT}Z`;
-      mark(shape, 'd', d);
+      const shown = s === 0 || rows.some((row) => row[s] > 0);
+      const line = shown ? rows.map((row, i) => `${x(i)},${y(row[s])}`).join('L') : '';
+      mark(shape.line, 'd', line && `M${line}`);
+      mark(shape.area, 'd', line && series[s].kind === 'area' ? `M${x(0)},${HEIGHT}L${line}L${WIDTH - 1},${HEIGHT}Z` : '');
     });
     say(top, format(most / 1.08));
     mark(image, 'aria-label', `${label}, last ${rows.length} seconds; now ${series.map((one, i) => `${one.name} ${format(rows.at(-1)?.[i] ?? 0)}`).join(', ')}`);
@@ -67,7 +69,7 @@ export function chart({ label, series, format, least = 1 }) {
 }
 
 // spark is a chart of one line and no words.
-export function spark(label) {
+export function spark() {
   const path = svg('path', { class: 'line main', 'vector-effect': 'non-scaling-stroke' });
   const node = svg('svg', { class: 'spark', viewBox: '0 0 60 16', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, path);
   return {
@@ -76,7 +78,7 @@ export function spark(label) {
       const most = Math.max(1, ...values);
       const d = values.map((value, i) => `${60 - values.length + i},${(15 - (value / most) * 14).toFixed(1)}`).join('L');
       mark(path, 'd', d && `M${d}`);
-      mark(node, 'data-label', label);
+      mark(node, 'data-idle', !values.some((value) => value > 0));
     },
   };
 }

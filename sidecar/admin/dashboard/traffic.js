@@ -67,7 +67,7 @@ function card(cluster) {
     el('div', { class: 'charts' }, requests.node, times.node), strip, empty, scroll);
 
   function update({ name, backends, usable, total }) {
-    say(turns, total === 0 ? 'empty' : usable === total ? `all ${total} in turn` : `${usable} of ${total} in turn`);
+    say(turns, total === 0 ? 'empty' : usable === total ? `${count(total)} in turn` : `${count(usable)} of ${count(total)} in turn`);
     mark(turns, 'data-state', usable === 0 ? 'bad' : usable < total ? 'warn' : 'ok');
     const seconds = state.series.get(name) ?? [];
     requests.update(seconds.map((one) => [one.requests, one.failed]));
@@ -92,7 +92,7 @@ function backendRow(cluster, backend) {
   const word = el('span', { class: 'hide' });
   const name = el('span', { class: 'name' });
   const note = el('small', { class: 'muted' });
-  const line = spark('requests per second');
+  const line = spark();
   const cells = { rate: el('td', { class: 'n' }), p50: el('td', { class: 'n' }), p99: el('td', { class: 'n wide' }), open: el('td', { class: 'n wide' }), failed: el('td', { class: 'n' }) };
   const node = el('tr', { 'data-backend': backend.name }, el('th', { scope: 'row' }, dot, word, name, note), el('td', { class: 'wide' }, line.node), ...Object.values(cells));
 
