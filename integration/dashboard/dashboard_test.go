@@ -315,6 +315,46 @@ func TestALinkLetsInOnceAndTheTokenAlways(t *testing.T) {
 	second.await(`!document.querySelector('.tools').hidden`)
 	s.ask("/one/now")
 	second.awaitText("button.request", "/one/now")
+
+	// Who is forgotten is asked again.
+	second.do(network.ClearBrowserCookies(), chromedp.SendKeys(".filter", "now"))
+	second.await(`!document.querySelector('.letin').hidden`)
+}
+
+func TestOffLoopbackOnlyWhoIsLetInSeesAnything(t *testing.T) {
+	_, one := newBackends(t, 1)
+	s := start(t, "shop", clusters(one, one)+"admin: { listen: ADMIN, token_file: token }\n", pathRoutes, offLoopback)
+	p := open(t, "http://"+s.admin)
+	p.awaitText(".letin", "can be reached from other hosts")
+	p.awaitText("#live", "locked")
+	p.shoot("locked")
+	p.do(chromedp.SetValue(".letin input", "a-token"), chromedp.Click(".letin button"))
+	p.awaitText("#live", "live")
+	p.awaitText("[data-cluster=one] .pill", "1 in turn")
+
+	q := open(t, s.link())
+	q.awaitText("#live", "live")
+	q.wantQuiet(s.admin)
+}
+
+func TestTheShadowsMovesAreShown(t *testing.T) {
+	_, one := newBackends(t, 1)
+	s := start(t, "shop", clusters(one, one)+"script: { file: route.js, shadow: { file: next.js, sample: 100% } }\n", pathRoutes, func(s *sidecar) {
+		s.put("next.js", "function route(req) {\n  if (req.path === '/one/b') throw new Error('no');\n  return 'two';\n}\n")
+	})
+	p := open(t, s.link())
+	p.awaitText("#live", "live")
+	p.view("script")
+	p.awaitText("#shadow", "was asked on 0 requests: it would move none")
+	for _, path := range []string{"/one/a", "/one/a", "/one/b", "/two"} {
+		s.ask(path)
+	}
+	p.awaitText("#shadow", "was asked on 4 requests")
+	p.awaitText("#shadow", "and failed on 1")
+	p.await(`[...document.querySelectorAll('#shadow tbody tr')].some((row) => row.textContent === 'onetwo2GET /one/a  GET /one/a')`)
+	p.do(chromedp.ScrollIntoView("#shadow"))
+	p.shoot("shadow")
+	p.wantQuiet(s.admin)
 }
 
 func TestPagesOfOthersCanDoNothingInABrowserThatIsIn(t *testing.T) {

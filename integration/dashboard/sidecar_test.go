@@ -95,8 +95,27 @@ type sidecar struct {
 	t              *testing.T
 	folder, script string
 	address, admin string
+	listen         string // what leads to admin
 	gossip         string
-	told           bytes.Buffer // read when it has ended
+	told           talk
+}
+
+// talk is what a process says, readable while it runs.
+type talk struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (l *talk) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *talk) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // port is an address that is free.
@@ -110,39 +129,64 @@ func port(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// start runs a sidecar. In the configuration ADMIN and GOSSIP stand for
-// addresses.
-func start(t *testing.T, name, configuration, script string) *sidecar {
+// start runs a sidecar. In the configuration ADMIN and GOSSIP stand for addresses.
+func start(t *testing.T, name, configuration, script string, prepare ...func(*sidecar)) *sidecar {
 	t.Helper()
-	s := &sidecar{t: t, folder: t.TempDir(), address: port(t), admin: port(t), gossip: port(t)}
-	s.script = filepath.Join(s.folder, "route.js")
-	if script != "" {
-		s.write(script)
+	if script != "" && !strings.Contains(configuration, "\nscript:") {
 		configuration += "script: { file: route.js }\n"
 	}
 	if !strings.Contains(configuration, "\nadmin:") {
 		configuration += "\nadmin: { listen: ADMIN }\n"
 	}
-	configuration = strings.NewReplacer("ADMIN", fmt.Sprintf("%q", s.admin), "GOSSIP", fmt.Sprintf("%q", s.gossip)).Replace(configuration)
-	configuration = fmt.Sprintf("name: %s\nlisten: %q\nstatus: { listen: '' }\nshutdown: { grace: 1s }\n", name, s.address) + configuration
-	if err := os.WriteFile(filepath.Join(s.folder, "outrider.yaml"), []byte(configuration), 0o644); err != nil {
-		t.Fatal(err)
+	for {
+		s := &sidecar{t: t, folder: t.TempDir(), address: port(t), admin: port(t), gossip: port(t)}
+		s.script, s.listen = filepath.Join(s.folder, "route.js"), s.admin
+		for _, do := range prepare {
+			do(s)
+		}
+		s.write(script)
+		addresses := strings.NewReplacer("ADMIN", fmt.Sprintf("%q", s.listen), "GOSSIP", fmt.Sprintf("%q", s.gossip))
+		s.put("outrider.yaml", fmt.Sprintf("name: %s\nlisten: %q\nstatus: { listen: '' }\nshutdown: { grace: 1s }\n", name, s.address)+addresses.Replace(configuration))
+		if s.run() {
+			return s
+		}
 	}
+}
+
+// run runs the program. It reports false when somebody else was faster to take one of
+// its addresses.
+func (s *sidecar) run() bool {
+	s.t.Helper()
 	command := s.command("run")
 	command.Stdout, command.Stderr = &s.told, &s.told
 	if err := command.Start(); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = command.Process.Signal(syscall.SIGTERM)
-		if err := command.Wait(); err != nil {
-			t.Errorf("the sidecar: %v", err)
+	ended := make(chan error, 1)
+	go func() { ended <- command.Wait() }()
+	for end := time.Now().Add(patience); !strings.Contains(s.told.String(), "serving admin"); {
+		select {
+		case err := <-ended:
+			if strings.Contains(s.told.String(), "address already in use") {
+				return false
+			}
+			s.t.Fatalf("the sidecar ends: %v\n%s", err, s.told.String())
+		case <-time.After(20 * time.Millisecond):
+			if time.Now().After(end) {
+				s.t.Fatalf("the sidecar does not serve\n%s", s.told.String())
+			}
 		}
-		if t.Failed() {
-			t.Logf("the sidecar said\n%s", s.told.String())
+	}
+	s.t.Cleanup(func() {
+		_ = command.Process.Signal(syscall.SIGTERM)
+		if err := <-ended; err != nil {
+			s.t.Errorf("the sidecar: %v", err)
+		}
+		if s.t.Failed() {
+			s.t.Logf("the sidecar said\n%s", s.told.String())
 		}
 	})
-	return s
+	return true
 }
 
 // command is one of the program's, in the folder of the sidecar.
@@ -153,25 +197,29 @@ func (s *sidecar) command(args ...string) *exec.Cmd {
 	return command
 }
 
-func (s *sidecar) write(script string) {
+func (s *sidecar) write(script string) { s.put("route.js", script) }
+
+func (s *sidecar) put(name, text string) {
 	s.t.Helper()
-	if err := os.WriteFile(s.script, []byte(script), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(s.folder, name), []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-// link is a link to the dashboard, as soon as there is one.
+// offLoopback has the admin listener be one that other hosts could reach.
+func offLoopback(s *sidecar) {
+	s.listen = s.admin[strings.LastIndex(s.admin, ":"):]
+	s.put("token", "a-token\n")
+}
+
+// link is a link to the dashboard.
 func (s *sidecar) link() string {
 	s.t.Helper()
-	var told []byte
-	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if told, err = s.command("dashboard").CombinedOutput(); err == nil {
-			return strings.TrimSpace(string(told))
-		}
+	told, err := s.command("dashboard").CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("outrider dashboard: %v\n%s", err, told)
 	}
-	s.t.Fatalf("outrider dashboard: %v\n%s", err, told)
-	return ""
+	return strings.TrimSpace(string(told))
 }
 
 // token is that of the sidecar, which only its user can read.

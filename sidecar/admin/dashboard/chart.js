@@ -4,6 +4,7 @@ import { el, mark, say, svg } from './dom.js';
 
 const WIDTH = 240;
 const HEIGHT = 64;
+const LEAST = 60; // seconds that the width stands for; with more of them, it stands for all
 
 // A chart has series [{ name, kind: 'area' | 'line', class }], and shows rows of as many
 // numbers. format writes a number. What it shows under the pointer it says in words.
@@ -28,6 +29,7 @@ export function chart({ label, series, format, least = 1 }) {
     el('div', { class: 'plot' }, image, top));
 
   let rows = [];
+  const step = () => WIDTH / (Math.max(rows.length, LEAST) - 1);
   let pointed = null; // seconds before the end
 
   function tell() {
@@ -35,14 +37,14 @@ export function chart({ label, series, format, least = 1 }) {
     values.forEach((value, i) => say(value, format(row[i] ?? 0)));
     say(when, pointed === null ? '' : `${pointed} s ago`);
     mark(cursor, 'visibility', pointed === null ? 'hidden' : 'visible');
-    const x = WIDTH - 1 - (pointed ?? 0);
+    const x = WIDTH - (pointed ?? 0) * step();
     mark(cursor, 'x1', x);
     mark(cursor, 'x2', x);
   }
 
   image.addEventListener('pointermove', (event) => {
     const box = image.getBoundingClientRect();
-    pointed = Math.min(Math.max(Math.round((1 - (event.clientX - box.left) / box.width) * (WIDTH - 1)), 0), Math.max(rows.length - 1, 0));
+    pointed = Math.min(Math.max(Math.round(((1 - (event.clientX - box.left) / box.width) * WIDTH) / step()), 0), Math.max(rows.length - 1, 0));
     tell();
   });
   image.addEventListener('pointerleave', () => {
@@ -51,15 +53,15 @@ export function chart({ label, series, format, least = 1 }) {
   });
 
   function update(next) {
-    rows = next.slice(-WIDTH);
+    rows = next;
     const most = Math.max(least, ...rows.flat()) * 1.08;
-    const x = (i) => WIDTH - rows.length + i;
+    const x = (i) => (WIDTH - (rows.length - 1 - i) * step()).toFixed(1);
     const y = (value) => (HEIGHT - 1 - (value / most) * (HEIGHT - 3)).toFixed(2);
     shapes.forEach((shape, s) => {
       const shown = s === 0 || rows.some((row) => row[s] > 0);
       const line = shown ? rows.map((row, i) => `${x(i)},${y(row[s])}`).join('L') : '';
       mark(shape.line, 'd', line && `M${line}`);
-      mark(shape.area, 'd', line && series[s].kind === 'area' ? `M${x(0)},${HEIGHT}L${line}L${WIDTH - 1},${HEIGHT}Z` : '');
+      mark(shape.area, 'd', line && series[s].kind === 'area' ? `M${x(0)},${HEIGHT}L${line}L${WIDTH},${HEIGHT}Z` : '');
     });
     say(top, format(most / 1.08));
     mark(image, 'aria-label', `${label}, last ${rows.length} seconds; now ${series.map((one, i) => `${one.name} ${format(rows.at(-1)?.[i] ?? 0)}`).join(', ')}`);
@@ -76,7 +78,7 @@ export function spark() {
     node,
     update(values) {
       const most = Math.max(1, ...values);
-      const d = values.map((value, i) => `${60 - values.length + i},${(15 - (value / most) * 14).toFixed(1)}`).join('L');
+      const d = values.map((value, i) => `${(60 - ((values.length - 1 - i) * 60) / Math.max(values.length - 1, 20)).toFixed(1)},${(15 - (value / most) * 14).toFixed(1)}`).join('L');
       mark(path, 'd', d && `M${d}`);
       mark(node, 'data-idle', !values.some((value) => value > 0));
     },

@@ -19,7 +19,7 @@ export function health() {
     el('div', { class: 'tools' }, words, el('label', null, onlyTrouble, ' only trouble'), total,
       el('span', { class: 'key muted' }, ...['up', 'suspect', 'down', 'trial', 'draining', 'silent'].map((one) =>
         el('span', null, el('i', { class: 'glyph', 'data-state': one }, glyphs[one]), ` ${one === 'silent' ? 'says nothing' : one}`)))),
-    silence, el('div', { class: 'card flush' }, el('div', { class: 'scroll tall' }, table), none));
+    silence, el('div', { class: 'card flush fit' }, el('div', { class: 'scroll tall' }, table), none));
 
   let last = null;
   let columns = [];

@@ -99,5 +99,5 @@ addEventListener('keydown', (event) => {
 
 const refused = await enterByLink();
 show();
-if (refused) $('main').before(el('p', { class: 'notice', role: 'alert' }, refused));
+if (refused) $('main').before(el('p', { class: 'notice', role: 'alert' }, refused[0].toUpperCase() + refused.slice(1)));
 listen();

@@ -3,12 +3,15 @@
 import { el, keyed, mark, say } from './dom.js';
 import { count, since } from './format.js';
 
+const columns = [['alive', 'alive for'], ['version', 'version'], ['script', 'script'], ['config', 'configuration'], ['fronts', 'stands before']];
+const mono = new Set(['script', 'config', 'fronts']);
+
 export function peers() {
   const none = el('p', { class: 'notice', hidden: true }, 'There are no peers: the configuration has no section gossip.');
   const facts = el('p', { class: 'muted facts' });
   const rows = el('tbody');
-  const table = el('div', { class: 'card flush' }, el('div', { class: 'scroll' }, el('table', { class: 'peers' },
-    el('thead', null, el('tr', null, ...['sidecar', 'alive for', 'version', 'script', 'configuration', 'stands before'].map((one) => el('th', { scope: 'col' }, one)))), rows)));
+  const table = el('div', { class: 'card flush' }, el('div', { class: 'scroll tall' }, el('table', { class: 'peers' },
+    el('thead', null, el('tr', null, el('th', { scope: 'col' }, 'sidecar'), ...columns.map(([, title]) => el('th', { scope: 'col' }, title)))), rows)));
   const node = el('section', { 'aria-label': 'Peers' }, none, facts, table);
 
   function update({ peers: all, at }) {
@@ -34,8 +37,9 @@ function peerRow(peer) {
   const name = el('span', { class: 'name' });
   const note = el('small', { class: 'muted' });
   const draining = el('span', { class: 'pill', 'data-state': 'warn', hidden: true }, 'draining');
-  const cells = { alive: el('td'), version: el('td'), script: el('td', { class: 'mono' }), config: el('td', { class: 'mono' }), fronts: el('td', { class: 'mono' }) };
-  const node = el('tr', { 'data-peer': peer.name }, el('th', { scope: 'row' }, name, ' ', draining, note), ...Object.values(cells));
+  const cells = {};
+  for (const [part] of columns) cells[part] = el('span', { class: mono.has(part) ? 'mono' : null });
+  const node = el('tr', { 'data-peer': peer.name }, el('th', { scope: 'row' }, name, ' ', draining, note), ...columns.map(([part, title]) => el('td', { 'data-label': title }, cells[part])));
   let since_ = peer.since;
   return {
     node,

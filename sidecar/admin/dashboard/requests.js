@@ -1,6 +1,6 @@
 // Requests: those that have come to their end, as they do, and one of them explained.
 
-import { get, isLetIn } from './api.js';
+import { get, isLetIn, lookAgain } from './api.js';
 import { el, keyed, mark, say } from './dom.js';
 import { clock, count, millis, plural } from './format.js';
 import { letIn } from './letin.js';
@@ -61,7 +61,10 @@ export function requests() {
     stream.onerror = () => {
       if (stream?.readyState !== EventSource.CLOSED) return;
       close();
-      setTimeout(() => on && !stream && open(), 3000);
+      setTimeout(async () => {
+        await lookAgain();
+        if (on && !stream) open();
+      }, 1000);
     };
   }
 
@@ -109,7 +112,7 @@ function tapRow(one, open) {
   return {
     node: el('tr', null, el('td', { class: 'n muted' }, clock(one.at)), el('td', { class: 'what' }, button),
       el('td', null, el('span', { class: 'pill', 'data-state': stateOf(one.status) }, one.status || 'none')),
-      el('td', { class: 'where' }, ...target), el('td', { class: 'rule' }, one.rule, notes && el('small', { class: 'muted' }, notes)), el('td', { class: 'n' }, millis(one.ms))),
+      el('td', { class: 'where' }, ...target), el('td', { class: 'rule' }, one.rule, notes && el('small', { class: 'muted' }, notes)), el('td', { class: 'n took' }, millis(one.ms))),
   };
 }
 

@@ -166,6 +166,7 @@ function workbench() {
       await doing();
     } catch (refused) {
       say(told, refused.message);
+      bench.onopen(); // we may not be let in any more
     }
     busy = false;
   }

@@ -53,7 +53,7 @@ function card(cluster) {
   });
   const times = chart({
     label: 'latency', format: millis, least: 0.5,
-    series: [{ name: 'p99', kind: 'line', class: 'third' }, { name: 'p95', kind: 'line', class: 'second' }, { name: 'p50', kind: 'line', class: 'main' }],
+    series: [{ name: 'p99', kind: 'line', class: 'second' }, { name: 'p50', kind: 'line', class: 'main' }],
   });
   const strip = el('div', { class: 'strip', 'aria-hidden': 'true' });
   const rows = el('tbody');
@@ -71,7 +71,7 @@ function card(cluster) {
     mark(turns, 'data-state', usable === 0 ? 'bad' : usable < total ? 'warn' : 'ok');
     const seconds = state.series.get(name) ?? [];
     requests.update(seconds.map((one) => [one.requests, one.failed]));
-    times.update(seconds.map((one) => [one.p99_ms, one.p95_ms, one.p50_ms]));
+    times.update(seconds.map((one) => [one.p99_ms, one.p50_ms]));
     strip.hidden = backends.length <= MANY;
     if (!strip.hidden) {
       keyed(strip, backends, (one) => one.address, (one) => {
