@@ -5,7 +5,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -57,6 +60,71 @@ func TestKeysAreSharedByWeight(t *testing.T) {
 			t.Errorf("backend %d has %v keys, want about %v", i, counts[at(i)], want)
 		}
 	}
+}
+
+// Whoever gets more weight takes keys from all, and nobody else moves any; and the
+// other way round.
+func TestMoreWeightMovesKeysToThatBackendAlone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		weights := rapid.SliceOfN(rapid.IntRange(1, 9), 2, 8).Draw(t, "weights")
+		i := rapid.IntRange(0, len(weights)-1).Draw(t, "which")
+		c := New("one", &Policy{}, rand.New(rand.NewPCG(1, 2)))
+		c.SetMembers(members(weights...))
+		before := keyed(c, 300)
+		weights[i] += rapid.IntRange(1, 20).Draw(t, "more")
+		c.SetMembers(members(weights...))
+		for key, now := range keyed(c, 300) {
+			if now != before[key] && now != at(i) {
+				t.Fatalf("key %d moved from %v to %v, and neither has more weight", key, before[key], now)
+			}
+		}
+	})
+}
+
+// Step by step a backend that has returned has its keys again, and none but its own.
+func TestAReturningBackendGetsItsKeysLittleByLittle(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		weights := rapid.SliceOfN(rapid.IntRange(1, 9), 2, 8).Draw(rt, "weights")
+		slow := time.Duration(rapid.IntRange(2, 60).Draw(rt, "slow start")) * time.Second
+		synctest.Test(t, func(*testing.T) {
+			c := newCluster(t, weights...)
+			c.SetPolicy(&Policy{Balance: Hash, SlowStart: slow})
+			const keys = 2000
+			own := keyed(c, keys)
+			sum := 0.0
+			for _, w := range weights {
+				sum += float64(w)
+			}
+			c.SetState(at(0), Down)
+			last := keyed(c, keys)
+			c.SetState(at(0), Up)
+			for began := time.Now(); ; c.Tick() {
+				now, has := keyed(c, keys), 0
+				for key := range now {
+					if now[key] == at(0) {
+						has++
+					}
+					if now[key] != last[key] && (now[key] != at(0) || own[key] != at(0)) {
+						rt.Fatalf("key %d moved from %v to %v; it is %v's", key, last[key], now[key], own[key])
+					}
+				}
+				last = now
+				since := time.Since(began)
+				w := float64(weights[0]) * float64(rampStep(since, slow)) / rampSteps
+				part := w / (w + sum - float64(weights[0]))
+				if stray := 6 * math.Sqrt(keys*part*(1-part)); math.Abs(float64(has)-keys*part) > stray+1 {
+					rt.Fatalf("after %v of %v it has %d of %d keys, want about %.0f", since, slow, has, keys, keys*part)
+				}
+				if since >= slow {
+					break
+				}
+				time.Sleep(time.Second)
+			}
+			if !slices.Equal(last, own) {
+				rt.Fatal("in the end not everybody has the own keys")
+			}
+		})
+	})
 }
 
 func TestTheOrderOfBackendsDoesNotMatterToKeys(t *testing.T) {
