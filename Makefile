@@ -7,7 +7,7 @@ PACKAGES      = ./...
 OUTSIDE       = -e /integration/wire -e /integration/scripts -e /integration/doctor -e /integration/prometheus
 FUZZTIME     ?= 60s
 
-.PHONY: build demo test test-unit race alloc scripts kubernetes attach dashboard doctor prometheus compose faults wire fuzz lint bench spread fmt
+.PHONY: build demo test test-unit race alloc scripts kubernetes attach dashboard doctor prometheus compose faults wire fuzz lint balance bench spread fmt
 
 build: ## the command, as ./outrider
 	CGO_ENABLED=0 go build -trimpath -o outrider ./sidecar
@@ -79,6 +79,9 @@ lint:
 
 spread: ## how fast sidecars turn away from a dead backend, and what gossip costs
 	go run ./integration/spread -into gossip/README.md
+
+balance: ## what one slow backend does to requests, with each way to balance
+	go run ./integration/balance -into sidecar/cluster/README.md
 
 bench: ## against nginx, HAProxy, Caddy, a net/http proxy and a bare relay
 	integration/bench/setup.sh

@@ -54,6 +54,7 @@ func allowed() map[string][]string {
 		"outrider/integration/scripts": {"outrider/integration/program"},
 		"outrider/integration/spread": {"outrider/gossip", "outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/health",
 			"github.com/hashicorp/memberlist"}, // whole sidecars on a network of its own
+		"outrider/integration/balance":            {"outrider/sidecar/app", "outrider/sidecar/config"}, // a whole sidecar
 		"outrider/integration/bench":              {},
 		"outrider/integration/compose/poison":     {"outrider/gossip", "outrider/sidecar/health"}, // a peer that lies
 		"outrider/integration/app":                {},
