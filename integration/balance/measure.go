@@ -18,13 +18,14 @@ type result struct {
 
 type report struct {
 	options      options
+	busy         string              // how busy the machine was before; may be empty
 	closed, open map[string][]result // by balance, one for each round
 }
 
 // measure goes through all ways to balance in each round, so that what else the machine
 // does meets all of them.
 func measure(ctx context.Context, o options, progress io.Writer) (*report, error) {
-	r := &report{options: o, closed: map[string][]result{}, open: map[string][]result{}}
+	r := &report{options: o, busy: busy(), closed: map[string][]result{}, open: map[string][]result{}}
 	for round := range o.rounds {
 		for _, balance := range balances() {
 			fmt.Fprintf(progress, "round %d of %d: %s\n", round+1, o.rounds, balance)

@@ -20,8 +20,8 @@ func (r *report) markdown() string {
 			balance, c.perSecond, millis(c.p50), millis(c.p99), 100*c.share, millis(q.p50), millis(q.p99), 100*q.share)
 	}
 	fmt.Fprintf(&b, "\n%d backends that answer %d requests at a time, in %v each, but one of them in %v. On the left each client sends its next request when the last one is answered; "+
-		"on the right requests come at that rate, whatever becomes of those before, and time counts from when they were to be sent. Keys (`hash`) are those of %d users. Medians of %d rounds of %v each; %s.\n",
-		backends, places, quick, slow, users, o.rounds, o.span, origin())
+		"on the right requests come at that rate, whatever becomes of those before, and time counts from when they were to be sent. Keys (`hash`) are those of %d users. Medians of %d rounds of %v each; %s%s.\n",
+		backends, places, quick, slow, users, o.rounds, o.span, origin(), r.busy)
 	return b.String()
 }
 
@@ -47,6 +47,16 @@ func origin() string {
 		commit = []byte("unknown")
 	}
 	return fmt.Sprintf("commit %s, %s, %d cores for clients, sidecar and backends together", strings.TrimSpace(string(commit)), processor(), runtime.GOMAXPROCS(0))
+}
+
+// busy tells how busy the machine is already.
+func busy() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	minute, _, _ := strings.Cut(string(text), " ")
+	return ", with a load average of " + minute + " before it began"
 }
 
 func processor() string {
