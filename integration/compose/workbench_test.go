@@ -86,7 +86,7 @@ func (b *workbench) command(ctx context.Context, env []string, arguments ...stri
 	command := exec.CommandContext(ctx, b.compose[0], words...)
 	command.Dir = b.top
 	command.Env = append(os.Environ(), "GO_IMAGE="+b.base, "OUTRIDER_IMAGE="+b.outrider, "APP_IMAGE="+b.app,
-		"OUTRIDER_PORT=0", "OUTRIDER_ADMIN=0", "OUTRIDER_PORT_B=0", "OUTRIDER_PORT_C=0") // 0: any that is free
+		"OUTRIDER_PORT=0", "OUTRIDER_ADMIN=0", "OUTRIDER_STATUS=0", "OUTRIDER_PORT_B=0", "OUTRIDER_PORT_C=0") // 0: any that is free
 	command.Env = append(command.Env, env...)
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us: we clear away
 	return command
