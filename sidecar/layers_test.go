@@ -61,6 +61,7 @@ func allowed() map[string][]string {
 		"outrider/integration/compose":            {},
 		"outrider/integration/prometheus":         {"outrider/integration/program"},
 		"outrider/integration/bench/reverseproxy": {},
+		"outrider/integration/bench/shake":        {},
 	}
 }
 

@@ -34,6 +34,7 @@ type bench struct {
 
 	wrk, wrkVersion string
 	backendProgram  string
+	certificate     certificate
 
 	scenario // what is measured now
 	layout   layout
@@ -91,6 +92,12 @@ func prepare(ctx context.Context, o options, dir string, progress io.Writer) (*b
 		if _, err := shop.path(ctx, program{name: name, source: name + "/" + name + ".c"}); err != nil {
 			return nil, err
 		}
+	}
+	if _, err := shop.path(ctx, program{name: "shake", pkg: "outrider/integration/bench/shake"}); err != nil {
+		return nil, err
+	}
+	if b.certificate, err = newCertificate(dir); err != nil {
+		return nil, err
 	}
 	for _, s := range o.scenarios {
 		for _, c := range s.contenders {
@@ -200,6 +207,9 @@ func (b *bench) start(e entry) (*proxy, error) {
 		Unbuffered: b.unbuffered, Upgrades: b.upgrades, variant: e.variant,
 		Dir: filepath.Join(b.dir, e.name+".d"), User: workerUser(),
 	}
+	if b.encrypted {
+		s.TLS = &b.certificate
+	}
 	if e.script != "" {
 		s.Script = filepath.Join(b.shop.root, e.script)
 	}
@@ -269,7 +279,7 @@ func (b *bench) load(ctx context.Context, p *proxy, d time.Duration) (load, erro
 		return load{}, err
 	}
 	return shoot(ctx, b.wrk, aim{
-		url: "http://" + p.address + target, duration: d, connections: b.connections,
+		url: b.url(p, target), duration: d, connections: b.connections,
 		cores: b.layout.load, threads: min(b.workers, b.connections, len(b.layout.load)),
 		script: script, fresh: b.fresh,
 	})

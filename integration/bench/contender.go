@@ -39,14 +39,15 @@ type site struct {
 	Listen      string // host:port to serve on
 	One, Two    string // host:port of the backends
 	Workers     int
-	Connections int    // idle upstream connections that must fit into its pool
-	Dir         string // its own folder
-	Config      string // the file made from its template
-	Script      string // absolute path; empty: no script
-	Clients     int    // connections that clients may open
-	Unbuffered  bool   // bodies are passed on as they come
-	Upgrades    bool   // clients may ask for another protocol
-	User        string // whom nginx's workers run as; empty: the user that starts it
+	Connections int          // idle upstream connections that must fit into its pool
+	Dir         string       // its own folder
+	Config      string       // the file made from its template
+	Script      string       // absolute path; empty: no script
+	Clients     int          // connections that clients may open
+	Unbuffered  bool         // bodies are passed on as they come
+	Upgrades    bool         // clients may ask for another protocol
+	TLS         *certificate // nil: cleartext
+	User        string       // whom nginx's workers run as; empty: the user that starts it
 	variant
 }
 

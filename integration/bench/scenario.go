@@ -19,6 +19,7 @@ type scenario struct {
 	clients     int    // connections that a proxy must be ready for
 	fresh       bool   // each request has a connection of its own
 	upgrades    bool   // requests ask for WebSocket
+	encrypted   bool   // clients speak TLS
 
 	contenders []contender
 	before     func(*bench, context.Context) error // of each round; nil: nothing
@@ -55,6 +56,10 @@ func scenarios() []scenario {
 			name: "idle", title: "Idle connections", contenders: withoutFloor(contenders()),
 			clients: idleConnections + spareDescriptors, measure: (*bench).crowd, view: idleView(),
 		},
+		{name: "tls", title: "TLS: 32 connections, small answers", encrypted: true, contenders: encrypting(), view: encryptedView()},
+		{name: "tls1m", title: "TLS: answers of 1 MB (1 us/request is 1 ms per GB)", encrypted: true, bodyBytes: megabyte, unbuffered: true, contenders: encrypting(), view: encryptedView()},
+		{name: "handshake", title: "TLS: a connection with a whole handshake for each request", encrypted: true, contenders: encrypting(), measure: (*bench).shakeHands, view: shakeView()},
+		{name: "resume", title: "TLS: a connection that resumes a session for each request", encrypted: true, contenders: encrypting(), measure: (*bench).resume, view: shakeView()},
 		{name: "features", title: "What each feature costs", contenders: variants(), view: featureView()},
 		// The last: it fills the kernel's table of connections, where there is one, for two minutes.
 		{name: "fresh", title: "A new connection for each request", fresh: true, contenders: withoutFloor(central())},
