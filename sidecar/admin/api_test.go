@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -124,6 +125,45 @@ func (s *spaces) Read(p []byte) (int, error) {
 	}
 	s.left -= n
 	return n, nil
+}
+
+// counted is a body that tells how much of it was read.
+type counted struct {
+	spaces
+
+	read int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.spaces.Read(p)
+	c.read += n
+	return n, err
+}
+
+func TestNoMoreOfABodyIsReadThanIsTaken(t *testing.T) {
+	handler := Handler(Options{Sidecar: &far{}, Token: token, Loopback: true, Edit: true, Log: silent()})
+	for _, route := range handler.(*api).routes {
+		if !isWrite(route) {
+			continue
+		}
+		for who, most := range map[string]int{"nobody": 0, token: maxBody + 1} { // the byte that is one too many
+			if route.anyone {
+				most = maxBody + 1
+			}
+			body := &counted{spaces: spaces{left: 1 << 30}}
+			r := httptest.NewRequest(route.method, "http://localhost"+route.path, body)
+			r.ContentLength = -1
+			r.Header.Set("Content-Type", "application/json")
+			if who == token {
+				r.Header.Set("Authorization", "Bearer "+token)
+			}
+			answer := httptest.NewRecorder()
+			handler.ServeHTTP(answer, r)
+			if body.read > most || answer.Code < 400 {
+				t.Errorf("%s by %s: %d bytes of a gigabyte are read, want %d at most; answer %d", route.path, who, body.read, most, answer.Code)
+			}
+		}
+	}
 }
 
 func TestARequestWithoutAHostIsRefused(t *testing.T) {

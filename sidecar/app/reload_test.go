@@ -3,6 +3,7 @@ package app_test
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -224,6 +225,36 @@ func TestABrokenFileChangesNothing(t *testing.T) {
 	writeFile(t, s.file, good)
 	if err := s.Reload(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if fault := s.Status().Config.LastReloadError; fault != "" {
+		t.Errorf("after a good reload the status says %q", fault)
+	}
+}
+
+func TestAConfigurationThatVanishesChangesNothing(t *testing.T) {
+	one, two := newBackends(t, "one-a"), newBackends(t, "two-a")
+	s := start(t, twoClusters(one, two, seldom))
+	s.awaitReady()
+	good := s.text()
+	w := dial(t, s)
+	w.get("/one/")
+	connections := one[0].connections()
+	if err := os.Remove(s.file); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Reload(t.Context())
+	if err == nil || !strings.Contains(err.Error(), s.file) || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("the reload says %v", err)
+	}
+	if fault := s.Status().Config.LastReloadError; err != nil && fault != err.Error() {
+		t.Errorf("the status says %q", fault)
+	}
+	if a := w.get("/one/"); a.body != "one-a" || one[0].connections() != connections {
+		t.Errorf("got %+v, by %d connections, where there were %d", a, one[0].connections(), connections)
+	}
+	writeFile(t, s.file, good)
+	if err := s.Reload(t.Context()); err != nil {
+		t.Error(err)
 	}
 	if fault := s.Status().Config.LastReloadError; fault != "" {
 		t.Errorf("after a good reload the status says %q", fault)

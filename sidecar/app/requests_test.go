@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/sirupsen/logrus"
+
 	"outrider/sidecar/app"
 )
 
@@ -305,4 +307,26 @@ func TestRequestsGoOnWhenNobodyReadsTheAccessLog(t *testing.T) {
 	}
 	clients.Wait()
 	s.log.await(t, "the access log loses lines")
+}
+
+func TestRequestsGoOnWhenTheDiskIsFull(t *testing.T) {
+	page := new(status)
+	one := newBackends(t, "one-a")
+	s := start(t, withStatus+fmt.Sprintf("clusters:\n  one:\n    backends: %s\n    %s\nlog: { access: { mode: all, file: /dev/full } }\n", list(one...), seldom), page.option)
+	s.awaitReady()
+	const lines = 50
+	for range lines {
+		if a := s.get("/"); a.body != "one-a" {
+			t.Fatalf("got %+v", a)
+		}
+	}
+	page.awaitLines(t, fmt.Sprintf(`outrider_access_log_lines_lost_total{reason="write_failed"} %d`, lines), "outrider_access_log_lines_total 0")
+	warned := s.log.await(t, "the access log loses lines")
+	if err, _ := warned.fields[logrus.ErrorKey].(error); err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("warned with %v", warned.fields)
+	}
+	s.end()
+	if n := len(s.log.all("the access log loses lines")); n != 1 {
+		t.Errorf("%d warnings within a minute", n)
+	}
 }
