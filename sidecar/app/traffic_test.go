@@ -21,7 +21,11 @@ func TestTheTapShowsTheRequestsThatHaveEnded(t *testing.T) {
 	s.ask("/one/bad", [2]string{"X-Request-Id", "it"})
 	s.ask("/else")
 
-	all := s.Tap(0, &admin.Filter{})
+	var all admin.TapStatus
+	eventually(t, "all three are accounted for, which may be after they are answered", func() bool {
+		all = s.Tap(0, &admin.Filter{})
+		return len(all.Requests) >= 3
+	})
 	if len(all.Requests) != 3 || all.Missed != 0 || all.Off {
 		t.Fatalf("the tap shows %+v", all)
 	}
