@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net/http"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -150,11 +149,9 @@ func printExplanation(out io.Writer, e *admin.Explanation, deadline time.Duratio
 	if e.ID != "" {
 		title = fmt.Sprintf("request %s, %s  %s", e.ID, e.At.Format(time.DateTime+".000"), e.Request)
 	}
-	fmt.Fprintln(out, strings.TrimRight(title, " "))
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
-	}
+	fmt.Fprintln(out, printable(strings.TrimRight(title, " ")))
+	t := new(table)
+	line := func(name, format string, args ...any) { t.row(name, fmt.Sprintf(format, args...)) }
 	line("asked", "%s", e.Asked)
 	tellDecision(line, e, deadline)
 	tellRead(line, e)
@@ -179,7 +176,7 @@ func printExplanation(out io.Writer, e *admin.Explanation, deadline time.Duratio
 			line("", "  %s", b.Why)
 		}
 	}
-	return table.Flush()
+	return t.write(out)
 }
 
 // tellDecision tells what was decided, by what.

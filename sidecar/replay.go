@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -126,51 +124,52 @@ func recorded(ctx context.Context, from *source, id string) (*record.Entry, erro
 
 func (r *replay) tell(out io.Writer, again *app.Replay) error {
 	if r.asJSON {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(replayReport(again))
+		return printJSON(out, replayReport(again))
 	}
 	m := &again.Moves
 	fmt.Fprintf(out, "%s made again by %s, version %s: %d elsewhere\n", count(m.Compared, "decision"), again.Script, again.Version, m.Moved)
 	if m.Moved > 0 {
-		table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "FROM\tTO\tREQUESTS\tSUCH AS")
+		t := new(table)
+		t.row("FROM", "TO", "REQUESTS", "SUCH AS")
 		for _, move := range m.Most() {
-			fmt.Fprintf(table, "%s\t%s\t%d\t%s\n", move.From, move.To, m.By[move], strings.Join(m.Samples[move], ", "))
+			t.row(move.From, move.To, fmt.Sprint(m.By[move]), strings.Join(m.Samples[move], ", "))
 		}
-		if err := table.Flush(); err != nil {
+		if err := t.write(out); err != nil {
 			return err
 		}
 	}
 	if m.Unknown > 0 {
 		fmt.Fprintf(out, "of %d it is not known where they would go; the record has no\n", m.Unknown)
 		for _, what := range slices.Sorted(maps.Keys(m.Wanted)) {
-			fmt.Fprintf(out, "  %s (%d)\n", what, m.Wanted[what])
+			fmt.Fprintf(out, "  %s (%d)\n", printable(what), m.Wanted[what])
 		}
 	}
 	return nil
+}
+
+// movesReport is what a replay comes to, for programs.
+type movesReport struct {
+	Script   string         `json:"script"`
+	Version  string         `json:"version"`
+	Compared int            `json:"compared"`         // decisions that were made again
+	Moved    int            `json:"moved"`            // of those that would go elsewhere
+	Moves    []moveReport   `json:"moves"`            // the most frequent first
+	Unknown  int            `json:"unknown"`          // of which it is not known: the script reads what was not recorded
+	Wanted   map[string]int `json:"wanted,omitempty"` // what that is, and how often
 }
 
 type moveReport struct {
 	From     string   `json:"from"`
 	To       string   `json:"to"`
 	Requests int      `json:"requests"`
-	Samples  []string `json:"samples"`
+	Samples  []string `json:"samples"` // paths of some
 }
 
-func replayReport(again *app.Replay) any {
+func replayReport(again *app.Replay) movesReport {
 	m := &again.Moves
 	moves := []moveReport{}
 	for _, move := range m.Most() {
 		moves = append(moves, moveReport{move.From, move.To, m.By[move], m.Samples[move]})
 	}
-	return struct {
-		Script   string         `json:"script"`
-		Version  string         `json:"version"`
-		Compared int            `json:"compared"`
-		Moved    int            `json:"moved"`
-		Moves    []moveReport   `json:"moves"`
-		Unknown  int            `json:"unknown"`
-		Wanted   map[string]int `json:"wanted,omitempty"`
-	}{again.Script, again.Version, m.Compared, m.Moved, moves, m.Unknown, m.Wanted}
+	return movesReport{again.Script, again.Version, m.Compared, m.Moved, moves, m.Unknown, m.Wanted}
 }

@@ -97,7 +97,7 @@ func printShadow(out io.Writer, s *admin.ShadowStatus) {
 	}
 	fmt.Fprintf(out, "shadow %s  version %s  asked %d  failed %d\n", s.File, s.Version, s.Asked, s.Failed)
 	for _, m := range s.Moves {
-		fmt.Fprintf(out, "  %s -> %s  %d  such as %s\n", m.From, m.To, m.Requests, strings.Join(m.Samples, ", "))
+		fmt.Fprintf(out, "  %s -> %s  %d  such as %s\n", m.From, m.To, m.Requests, printable(strings.Join(m.Samples, ", ")))
 	}
 }
 

@@ -1,18 +1,28 @@
 package main
 
 import (
+	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
-// table is text in aligned columns. A cell can be painted after its width is known.
+// table is text in aligned columns. A cell can be painted after its width is known;
+// by itself it steers no terminal, whoever wrote what it says.
 type table struct {
 	rows  [][]string
 	paint map[[2]int]func(string) string
 }
 
-func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+func (t *table) row(cells ...string) {
+	row := make([]string, len(cells))
+	for i, cell := range cells {
+		row[i] = printable(cell)
+	}
+	t.rows = append(t.rows, row)
+}
 
 // painted colours a cell of the latest row.
 func (t *table) painted(column int, paint func(string) string) {
@@ -54,3 +64,28 @@ func (t *table) widths() []int {
 	}
 	return widths
 }
+
+// printable is a text on one line, in which what a terminal would obey, or show in
+// another order, is written as an escape: clients, backends and peers have their say
+// in what is shown.
+func printable(text string) string {
+	if strings.IndexFunc(text, isObeyed) < 0 && utf8.ValidString(text) {
+		return text
+	}
+	var safe strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&safe, `\x%02x`, text[0])
+		case isObeyed(r):
+			safe.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		default:
+			safe.WriteRune(r)
+		}
+		text = text[size:]
+	}
+	return safe.String()
+}
+
+func isObeyed(r rune) bool { return !unicode.IsPrint(r) }

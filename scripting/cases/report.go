@@ -24,7 +24,7 @@ type Result struct {
 	Position // of the case in its file
 
 	Name     string        `json:"name"`
-	Failures []Failure     `json:"failures,omitempty"` // nil: it passed
+	Failures []Failure     `json:"failures,omitempty"` // none: it passed
 	Console  []string      `json:"console,omitempty"`  // what the script said, "info: ..."
 	Took     time.Duration `json:"took_ns"`            // with the loading of the script
 }
@@ -111,5 +111,14 @@ func (c *Result) write(b *strings.Builder) {
 func (r *Report) WriteJSON(w io.Writer) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(r)
+	whole := *r
+	whole.Cases, whole.Reached, whole.Never = notNull(r.Cases), notNull(r.Reached), notNull(r.Never)
+	return encoder.Encode(whole)
+}
+
+func notNull[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }

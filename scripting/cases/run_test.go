@@ -148,6 +148,10 @@ func TestTheReportIsJSONForPrograms(t *testing.T) {
 		c.Name != "a" || c.Line != 1 || c.Column != 3 || c.Failures[0] != (cases.Failure{What: "cluster", Expected: "one", Got: "two"}) || len(c.Console) != 1 {
 		t.Errorf("%s", b.String())
 	}
+	b.Reset()
+	if err := new(cases.Report).WriteJSON(&b); err != nil || strings.Count(b.String(), "[]") != 3 {
+		t.Errorf("empty lists are %s, %v", b.String(), err)
+	}
 }
 
 func TestACaseAfterOneThatRanPastItsDeadlineIsDecided(t *testing.T) {

@@ -23,7 +23,7 @@ type Explanation struct {
 	At       time.Time `json:"at,omitzero"` // when that was
 	Script   string    `json:"script,omitempty"`
 	Version  string    `json:"version,omitempty"` // as `outrider status` shows it
-	Outcome  string    `json:"outcome"`
+	Outcome  string    `json:"outcome"`           // as it is counted: ok, fallback, default, exception ...
 	Cluster  string    `json:"cluster,omitempty"`
 	Rule     string    `json:"rule,omitempty"`
 	Place    string    `json:"place,omitempty"` // where the script returned: file:line:column
@@ -69,7 +69,7 @@ type Forward struct {
 // An Edit sets a header to values; null: it is removed.
 type Edit struct {
 	Name   string   `json:"name"`
-	Values []string `json:"values"`
+	Values []string `json:"values"` // null: it is removed
 }
 
 // An Answer is what the script answers by itself.
