@@ -242,9 +242,8 @@ func (a *App) drain() {
 		_ = a.peers.drain() // where nothing is in front, nobody needs to know
 	}
 	a.log.WithFields(logrus.Fields{"drain": shutdown.Drain.String(), "grace": shutdown.Grace.String()}).Info("stopping")
-	if a.proxy.Clients() > 0 {
-		a.awaitIdle(shutdown.Drain)
-	}
+	a.proxy.Drain()
+	a.awaitIdle(shutdown.Drain)
 	a.proxy.StopAccepting()
 	ctx, cancel := context.WithTimeout(context.Background(), shutdown.Grace)
 	defer cancel()
@@ -252,13 +251,28 @@ func (a *App) drain() {
 	a.log.WithField("after", time.Since(a.started).Round(time.Millisecond).String()).Info("stopped")
 }
 
+// leftFor is how long there must be no client before all are taken to have left.
+// Those that stay come with a new connection for each request.
+const leftFor = 500 * time.Millisecond
+
 // awaitIdle goes on serving for so long, or until the last client has left.
 func (a *App) awaitIdle(drain time.Duration) {
 	end := time.NewTimer(drain)
 	defer end.Stop()
-	look := time.NewTicker(50 * time.Millisecond)
+	look := time.NewTicker(leftFor / 10)
 	defer look.Stop()
-	for a.proxy.Clients() > 0 {
+	var left time.Time // zero: somebody is there
+	for came := uint64(0); ; {
+		accepted := a.proxy.Counts().Accepted
+		switch {
+		case a.proxy.Clients() > 0:
+			left = time.Time{}
+		case accepted == 0, !left.IsZero() && accepted == came && time.Since(left) >= leftFor:
+			return
+		case left.IsZero() || accepted != came:
+			left = time.Now()
+		}
+		came = accepted
 		select {
 		case <-look.C:
 		case <-end.C:

@@ -62,7 +62,7 @@ type door struct {
 func (s *Server) open(ln net.Listener, l *Listener) (stream.Listener, error) {
 	s.accepting.Lock()
 	defer s.accepting.Unlock()
-	if s.draining.Load() || l.closed.Load() {
+	if s.shut || l.closed.Load() {
 		_ = ln.Close() // its owner may have closed it already
 		return nil, net.ErrClosed
 	}
@@ -71,6 +71,7 @@ func (s *Server) open(ln net.Listener, l *Listener) (stream.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", ln.Addr(), err)
 	}
 	s.doors = append(s.doors, door{l, accepts})
+	s.serving.Add(1)
 	return accepts, nil
 }
 
@@ -88,7 +89,9 @@ func (l *Listener) encrypts() bool { return l.terms.Load().TLS != nil }
 // comes to its end, and its connections close when nothing is.
 func (s *Server) Close(l *Listener) {
 	l.closed.Store(true)
+	s.accepting.Lock()
 	s.closeDoors(func(of *Listener) bool { return of == l })
+	s.accepting.Unlock()
 	s.loop.EndIdle(func(h stream.Handler) bool {
 		c, ok := h.(*client)
 		return ok && c.listener == l
@@ -96,11 +99,15 @@ func (s *Server) Close(l *Listener) {
 }
 
 // StopAccepting closes all listeners: who connects now is refused.
-func (s *Server) StopAccepting() { s.closeDoors(func(*Listener) bool { return true }) }
-
-func (s *Server) closeDoors(which func(*Listener) bool) {
+func (s *Server) StopAccepting() {
 	s.accepting.Lock()
 	defer s.accepting.Unlock()
+	s.shut = true
+	s.closeDoors(func(*Listener) bool { return true })
+}
+
+// closeDoors is for who holds accepting.
+func (s *Server) closeDoors(which func(*Listener) bool) {
 	var left []door
 	for _, d := range s.doors {
 		if !which(d.listener) {

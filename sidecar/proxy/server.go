@@ -48,9 +48,11 @@ type Server struct {
 	born      time.Time
 	date      atomic.Pointer[string]
 
-	accepting sync.Mutex // guards doors
+	accepting sync.Mutex // guards what follows
 	doors     []door
+	shut      bool // no further door opens
 
+	serving   atomic.Int64 // doors whose connections are accepted, or have still to be
 	clients   atomic.Int64
 	loiterers atomic.Int64 // answered clients that may still be sending
 	active    atomic.Int64 // exchanges and tunnels under way
@@ -121,6 +123,7 @@ func (s *Server) Serve(ln net.Listener, l *Listener) error {
 	case err != nil:
 		return err
 	}
+	defer s.serving.Add(-1)
 	for pause := time.Duration(0); ; {
 		conn, err := door.Accept()
 		switch {
@@ -204,11 +207,16 @@ func (s *Server) dismiss(conn *stream.Conn, fault *Fault) {
 	s.linger(conn)
 }
 
+// Drain has the Server ask its clients to leave: each response is the last one on its
+// connection from now on. New connections are still accepted.
+func (s *Server) Drain() { s.draining.Store(true) }
+
 // Shutdown ends the Server gracefully: idle connections now, the others when
 // their exchange is over, and what is left when ctx is done by force.
 func (s *Server) Shutdown(ctx context.Context) {
-	s.draining.Store(true)
+	s.Drain()
 	s.StopAccepting()
+	s.hearOut(ctx)
 	s.loop.StopIdle()
 	if !s.idleBy(ctx) {
 		s.loop.StopAll()
@@ -219,16 +227,31 @@ func (s *Server) Shutdown(ctx context.Context) {
 	s.pools.close()
 }
 
+// lastWord is how long a connection must have been idle before it is closed without
+// a word: a client that was answered a moment ago may be sending its next request, which
+// is answered with the word that it is the last.
+const lastWord = 250 * time.Millisecond
+
+// hearOut waits until all that have come are in, and none of them may be sending.
+func (s *Server) hearOut(ctx context.Context) {
+	until(ctx, func() bool { return s.serving.Load() == 0 && s.loop.Idle(lastWord) == 0 })
+}
+
 // idleBy waits until nothing is under way, and reports whether that came before
 // the end of ctx.
 func (s *Server) idleBy(ctx context.Context) bool {
+	return until(ctx, func() bool { return s.loop.Busy() == 0 })
+}
+
+// until waits until what holds, and reports whether that came before the end of ctx.
+func until(ctx context.Context, holds func() bool) bool {
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
-	for s.loop.Busy() > 0 {
+	for !holds() {
 		select {
 		case <-look.C:
 		case <-ctx.Done():
-			return s.loop.Busy() == 0
+			return holds()
 		}
 	}
 	return true

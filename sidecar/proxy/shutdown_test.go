@@ -66,6 +66,52 @@ func TestShutdownLetsExchangesEnd(t *testing.T) {
 	}
 }
 
+func TestDrainAsksClientsToLeaveAndLetsThemComeBack(t *testing.T) {
+	up := newUpstream(t, answers(ok))
+	sc := newSidecar(t, to(up))
+	old := dialRaw(t, sc.addr)
+	expectOK(t, old.send(getRoot).response())
+	sc.Drain()
+	for _, c := range []*client{old, dialRaw(t, sc.addr)} {
+		a := c.send(getRoot).response()
+		if expectOK(t, a); !a.Close {
+			t.Error("the response does not say that the connection ends")
+		}
+		c.expectEnd()
+	}
+}
+
+// A client that was answered a moment ago may have its next request on the way. This
+// machine may be busy for longer than a moment, so there are some tries.
+func TestShutdownAnswersWhatWasOnItsWay(t *testing.T) {
+	up := newUpstream(t, answers(ok))
+	for range 10 {
+		sc := newSidecar(t, to(up))
+		used, fresh := dialRaw(t, sc.addr), dialRaw(t, sc.addr)
+		expectOK(t, used.send(getRoot).response())
+		until(t, "both clients", func() bool { return sc.Clients() == 2 })
+		over := shutDown(t, sc, patience)
+		until(t, "nobody is let in any more", func() bool {
+			nc, err := net.Dial("tcp", sc.addr)
+			if err == nil {
+				_ = nc.Close()
+			}
+			return err != nil
+		})
+		first, errFirst := used.send(getRoot).rest()
+		second, errSecond := fresh.send(getRoot).rest()
+		<-over
+		last := func(answer string) bool {
+			return strings.Contains(answer, "200 OK") && strings.Contains(answer, "Connection: close")
+		}
+		if errFirst == nil && errSecond == nil && last(first) && last(second) {
+			return
+		}
+		t.Logf("they got %q (%v) and %q (%v)", first, errFirst, second, errSecond)
+	}
+	t.Error("whoever was about to send is not answered")
+}
+
 func TestShutdownLetsABodyEnd(t *testing.T) {
 	rest := make(chan struct{})
 	up := newUpstream(t, func(c *far) {

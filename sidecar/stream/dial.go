@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -45,28 +46,71 @@ type Listener interface {
 	Close() error
 }
 
-// Listen makes a Listener of ln, which belongs to it from then on.
+// Shared is a listening socket that somebody else holds open as well, for the time
+// after this process: what has come to it and was not accepted waits there.
+type Shared struct{ *net.TCPListener }
+
+// Listen makes a Listener of ln, which belongs to it from then on. Accept gives
+// what had come when it was closed before net.ErrClosed, unless ln is Shared.
 func (l *Loop) Listen(ln net.Listener) (Listener, error) {
-	if tcp, ok := ln.(*net.TCPListener); ok && l.poller != nil {
-		return l.poller.listen(tcp)
+	if l.poller != nil {
+		switch ln := ln.(type) {
+		case *net.TCPListener:
+			return l.poller.listen(ln, false)
+		case Shared:
+			return l.poller.listen(ln.TCPListener, true)
+		}
 	}
-	return netListener{ln, l}, nil
+	return l.netListener(ln), nil
 }
 
-// ListenTLS makes a Listener of ln, which belongs to it from then on. Its
-// connections carry cleartext until their Handshake.
-func (l *Loop) ListenTLS(ln net.Listener) Listener { return netListener{ln, l} }
+// ListenTLS makes a Listener of ln, which belongs to it from then on, as Listen does.
+// Its connections carry cleartext until their Handshake.
+func (l *Loop) ListenTLS(ln net.Listener) Listener { return l.netListener(ln) }
+
+func (l *Loop) netListener(ln net.Listener) Listener { return &netListener{Listener: ln, loop: l} }
 
 type netListener struct {
 	net.Listener
 	loop *Loop
+
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	arrived []net.Conn // when it was closed
+}
+
+// Close implements Listener.
+func (n *netListener) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.closed = true
+	n.arrived = append(n.arrived, lastCallNet(n.Listener)...)
+	return n.Listener.Close()
 }
 
 // Accept implements Listener.
-func (n netListener) Accept() (*Conn, error) {
+func (n *netListener) Accept() (*Conn, error) {
 	nc, err := n.Listener.Accept()
 	if err != nil {
-		return nil, err
+		if nc, err = n.late(err); err != nil {
+			return nil, err
+		}
 	}
 	return n.loop.AdoptNet(nc), nil
+}
+
+// late gives what had come when the listener was closed. Else the error stays that
+// Accept ended with.
+func (n *netListener) late(err error) (net.Conn, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case !n.closed:
+		return nil, err
+	case len(n.arrived) == 0:
+		return nil, net.ErrClosed
+	}
+	nc := n.arrived[0]
+	n.arrived = n.arrived[1:]
+	return nc, nil
 }

@@ -170,6 +170,18 @@ func (l *Loop) StopIdle() {
 	})
 }
 
+// Idle is the number of connections that have waited for a handler's next turn for
+// less than so long.
+func (l *Loop) Idle(less time.Duration) int {
+	n, since := 0, l.now.Load()-millis(less)
+	l.each(func(c *Conn) {
+		if c.turn.Load() == turnClient && c.idleSince.Load() > since {
+			n++
+		}
+	})
+	return n
+}
+
 // StopAll stops every connection for good: whoever waits for one gets
 // ErrStopped. What is being dialled fails.
 func (l *Loop) StopAll() {

@@ -266,10 +266,15 @@ type pollListener struct {
 	net    *net.TCPListener
 	file   *os.File
 	raw    syscall.RawConn
+	shared bool // see Shared
 	told   bool // that a connection has come; Accept's own
+	closed atomic.Bool
+
+	mu      sync.Mutex // guards arrived
+	arrived []arrival  // when it was closed
 }
 
-func (p *poller) listen(ln *net.TCPListener) (Listener, error) {
+func (p *poller) listen(ln *net.TCPListener, shared bool) (Listener, error) {
 	file, err := ln.File()
 	if err != nil {
 		return nil, err
@@ -282,7 +287,7 @@ func (p *poller) listen(ln *net.TCPListener) (Listener, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &pollListener{poller: p, net: ln, file: file, raw: raw}, nil
+	return &pollListener{poller: p, net: ln, file: file, raw: raw, shared: shared}, nil
 }
 
 // Accept implements Listener.
@@ -292,7 +297,7 @@ func (l *pollListener) Accept() (*Conn, error) {
 		from  netip.AddrPort
 		errno syscall.Errno
 	)
-	closed := l.raw.Read(func(listening uintptr) bool {
+	ended := l.raw.Read(func(listening uintptr) bool {
 		if !l.told && !hasCome(int(listening)) {
 			l.told = true
 			return false
@@ -301,30 +306,38 @@ func (l *pollListener) Accept() (*Conn, error) {
 		fd, from, errno = acceptFD(int(listening))
 		return errno != syscall.EAGAIN && errno != syscall.EINTR
 	})
-	if closed != nil {
-		return nil, net.ErrClosed
-	}
-	if errno != 0 {
+	switch {
+	case ended != nil || l.closed.Load():
+		if errno == 0 && fd != 0 {
+			return l.poller.adopt(fd, from)
+		}
+		return l.late()
+	case errno != 0:
 		return nil, os.NewSyscallError("accept4", errno)
 	}
 	return l.poller.adopt(fd, from)
 }
 
-// Close implements Listener. The system resets connections that have come and were
-// not accepted: Accept gets a moment for those.
-func (l *pollListener) Close() error {
-	for end := time.Now().Add(lastAccepts); l.waits() && time.Now().Before(end); {
-		runtime.Gosched()
+// late gives what had come when the listener was closed.
+func (l *pollListener) late() (*Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.arrived) == 0 {
+		return nil, net.ErrClosed
 	}
-	return errors.Join(l.file.Close(), l.net.Close())
+	a := l.arrived[0]
+	l.arrived = l.arrived[1:]
+	return l.poller.adopt(a.fd, a.from)
 }
 
-const lastAccepts = 10 * time.Millisecond
-
-// waits tells whether a connection has come that was not accepted yet.
-func (l *pollListener) waits() (some bool) {
-	_ = l.raw.Control(func(fd uintptr) { some = hasCome(int(fd)) })
-	return some
+// Close implements Listener.
+func (l *pollListener) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed.Swap(true) && !l.shared {
+		l.arrived = lastCall(l.raw)
+	}
+	return errors.Join(l.file.Close(), l.net.Close())
 }
 
 // dial connects to addr within limit.

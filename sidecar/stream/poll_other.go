@@ -19,7 +19,7 @@ func (*poller) close() {}
 
 func (*poller) dial(netip.AddrPort, time.Duration, *Conn) (*Conn, error) { return nil, net.ErrClosed }
 
-func (*poller) listen(*net.TCPListener) (Listener, error) { return nil, net.ErrClosed }
+func (*poller) listen(*net.TCPListener, bool) (Listener, error) { return nil, net.ErrClosed }
 
 // pipes are none.
 type pipes struct{}
