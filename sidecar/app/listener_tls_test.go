@@ -258,3 +258,80 @@ clusters: { one: { backends: %s, %s } }
 	s.log.await(t, "a client speaks cleartext to a listener that speaks TLS")
 	eventually(t, "no client is left", func() bool { return s.Status().Clients == 0 })
 }
+
+// hello is how a client of TLS begins: the head of a record of 512 bytes, and what
+// is in it.
+var hello = append([]byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), make([]byte, 400)...)
+
+func TestAHandshakeThatDoesNotEndIsCut(t *testing.T) {
+	one := newBackend(t, "one-a")
+	cert, key := newAuthority(t).issue(t.TempDir(), "shop.test", time.Now().Add(time.Hour))
+	s := start(t, fmt.Sprintf(`
+listen: [{ address: "127.0.0.1:0", tls: { certificates: [{ cert: %s, key: %s }] } }]
+limits: { head_timeout: 200ms }
+clusters: { one: { backends: %s, %s } }
+`, cert, key, list(one), seldom))
+	for name, say := range map[string]func(net.Conn) error{
+		"nothing is said": func(net.Conn) error { return nil },
+		"half a hello":    func(c net.Conn) error { _, err := c.Write(hello[:100]); return err },
+		"it drips": func(c net.Conn) error {
+			for i := range hello {
+				if _, err := c.Write(hello[i : i+1]); err != nil {
+					return nil // it was cut while it dripped
+				}
+				time.Sleep(10 * time.Millisecond) // that of the client, who has four seconds to say
+			}
+			return fmt.Errorf("all of the hello was waited for")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", s.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			if err := say(conn); err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			if _, err := io.Copy(io.Discard, conn); os.IsTimeout(err) {
+				t.Error("the connection is still there")
+			}
+			eventually(t, "no client is left", func() bool { return s.Status().Clients == 0 })
+		})
+	}
+}
+
+func TestClientsThatNeverShakeHandsMakeRoomForThoseThatDo(t *testing.T) {
+	const limit = 8
+	one, authority := newBackend(t, "one-a"), newAuthority(t)
+	cert, key := authority.issue(t.TempDir(), "shop.test", time.Now().Add(time.Hour))
+	s := start(t, fmt.Sprintf(`
+listen: [{ address: "127.0.0.1:0", tls: { certificates: [{ cert: %s, key: %s }] } }]
+limits: { head_timeout: 1h, connections: %d }
+clusters: { one: { backends: %s, %s } }
+`, cert, key, limit, list(one), seldom))
+	for i := range limit {
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if _, err := conn.Write(hello[:i*50]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "all of them are there", func() bool { return s.Status().Clients == limit })
+	for range limit / 2 {
+		eventually(t, "one of them has waited for long enough", func() bool {
+			conn, err := shake(s.addr, &tls.Config{ServerName: "shop.test", RootCAs: authority.pool()})
+			if err != nil {
+				return false
+			}
+			t.Cleanup(func() { _ = conn.Close() }) // and until then it stays
+			a, err := ask(conn, "/")
+			return err == nil && a.body == "one-a"
+		})
+	}
+	eventually(t, "no more than are allowed", func() bool { return s.Status().Clients == limit })
+}
