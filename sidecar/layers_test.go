@@ -52,6 +52,7 @@ func allowed() map[string][]string {
 		"outrider/integration/wire":    {"outrider/integration/program"},
 		"outrider/integration/doctor":  {"outrider/integration/program"},
 		"outrider/integration/scripts": {"outrider/integration/program"},
+		"outrider/integration/systemd": {"outrider/integration/program"},
 		"outrider/integration/spread": {"outrider/gossip", "outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/health",
 			"github.com/hashicorp/memberlist"}, // whole sidecars on a network of its own
 		"outrider/integration/balance":            {"outrider/sidecar/app", "outrider/sidecar/config"}, // a whole sidecar

@@ -37,11 +37,15 @@ func run(ctx context.Context, from *source) error {
 		return err
 	}
 	log := newLogger(c.Log)
+	sockets, err := passedSockets()
+	if err != nil {
+		return err
+	}
 	memory := keepBelowLimit(log)
 	var a *app.App
 	a, err = app.New(c, app.Options{
 		Log: log, SetLog: func(c config.Log) { setLog(log, c) }, Requests: log, Version: version(), Load: from.load, Token: new(adminToken).of,
-		Memory: memory, Stdout: os.Stdout, StdoutIsTerminal: isTerminal(os.Stdout),
+		Sockets: sockets, OnStage: func(s app.Stage) { tellSystemd(s, log) }, Memory: memory, Stdout: os.Stdout, StdoutIsTerminal: isTerminal(os.Stdout),
 		OnOpen: func() error { showDashboard(a); return nil },
 	})
 	if err != nil {

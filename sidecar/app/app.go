@@ -49,6 +49,10 @@ type Options struct {
 	// Listen opens a listener, by the name of the listener in the configuration, or
 	// "status" or "admin"; nil stands for TCP.
 	Listen func(name, address string) (net.Listener, error)
+	// Sockets are used instead of Listen for the listeners that they are named by.
+	Sockets Sockets
+	// OnStage is told what the sidecar is at, one call at a time. Optional.
+	OnStage func(Stage)
 	// Transport carries the gossip; nil stands for UDP and TCP.
 	Transport gossip.Transport
 	// OnOpen is called by Run when every listener is open, before it serves; an
@@ -68,6 +72,9 @@ type App struct {
 	started  time.Time
 	ready    atomic.Bool
 	leaving  atomic.Bool
+
+	stages   sync.Mutex // one at a time is told; guards stopping
+	stopping bool
 
 	clusters  atomic.Pointer[clusters]
 	coming    atomic.Pointer[clusters] // of a reload under way; nil: there is none
@@ -107,6 +114,9 @@ func New(c *config.Config, o Options) (*App, error) {
 	}
 	if o.Token == nil {
 		o.Token = func(config.Admin) (Token, error) { return Token{}, nil }
+	}
+	if err := o.Sockets.check(c); err != nil {
+		return nil, err
 	}
 	a := &App{options: o, log: o.Log, warnings: warning.New(o.Log), process: newProcess(), history: telemetry.NewHistory()}
 	peers, err := a.newPeers(c)
@@ -162,7 +172,9 @@ func (a *App) Run(ctx context.Context) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a.start(running)
 	a.announce()
+	a.enter(Serving)
 	<-ctx.Done()
+	a.enter(Stopping)
 	a.drain()
 	a.peers.close()
 	stop()

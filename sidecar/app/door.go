@@ -93,7 +93,7 @@ func (e *entrances) doorAt(key, address string) *door {
 }
 
 func (a *App) openDoor(d *door) (net.Listener, error) {
-	ln, err := a.options.Listen(d.key, d.address)
+	ln, err := a.listen(d.key, d.address)
 	if err != nil {
 		return nil, fmt.Errorf("%s.listen can not use %s: %w; choose another address, or \"\" for none", d.key, d.address, err)
 	}

@@ -110,7 +110,7 @@ func (a *App) openAll(e, now *entrances, backlog int) (opened *entrances, err er
 }
 
 func (a *App) openListener(l *listener, backlog int) (net.Listener, error) {
-	ln, err := a.options.Listen(l.Name, l.Address)
+	ln, err := a.listen(l.Name, l.Address)
 	if err != nil {
 		return nil, fmt.Errorf("listener %s can not use %s: %w; choose another address in `listen`, or end what uses it", l.Name, l.Address, err)
 	}

@@ -20,6 +20,8 @@ func (a *App) Reload(context.Context) error {
 		a.log.Warn(errNotRunning.Error())
 		return errNotRunning
 	}
+	a.enter(Reloading)
+	defer a.enter(Serving)
 	c, err := a.options.Load()
 	if err == nil {
 		err = a.activate(c)
