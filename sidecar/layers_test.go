@@ -15,10 +15,10 @@ import (
 // design: change it here first, and say why in the commit.
 func allowed() map[string][]string {
 	return map[string][]string{
-		"outrider/sidecar": {"outrider/sidecar/app", "outrider/sidecar/admin", "outrider/sidecar/attach", "outrider/sidecar/config", "outrider/sidecar/doctor", "outrider/sidecar/watch",
+		"outrider/sidecar": {"outrider/sidecar/app", "outrider/sidecar/admin", "outrider/sidecar/attach", "outrider/sidecar/config", "outrider/sidecar/doctor", "outrider/sidecar/trace", "outrider/sidecar/watch",
 			"outrider/sidecar/demo", "outrider/scripts", "outrider/scripting", "outrider/scripting/cases", "outrider/scripting/record"},
 		"outrider/sidecar/app": {"outrider/sidecar/admin", "outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/config", "outrider/sidecar/credential",
-			"outrider/sidecar/health", "outrider/sidecar/proxy", "outrider/sidecar/proxyproto", "outrider/sidecar/stream", "outrider/sidecar/telemetry", "outrider/sidecar/warning",
+			"outrider/sidecar/health", "outrider/sidecar/proxy", "outrider/sidecar/proxyproto", "outrider/sidecar/stream", "outrider/sidecar/telemetry", "outrider/sidecar/trace", "outrider/sidecar/warning",
 			"outrider/sidecar/rollout", "outrider/scripting", "outrider/scripting/cases", "outrider/scripting/record",
 			"outrider/gossip"}, // joins it with health, which do not know each other
 		"outrider/sidecar/rollout":  {"outrider/scripting", "outrider/scripting/bundle", "outrider/scripting/cases", "outrider/scripting/record", "outrider/sidecar/mount", "outrider/sidecar/watch"}, // a version has to meet its cases
@@ -41,6 +41,7 @@ func allowed() map[string][]string {
 		"outrider/sidecar/http1":      {},
 		"outrider/sidecar/stream":     {},
 		"outrider/sidecar/telemetry":  {"github.com/prometheus/client_golang"},
+		"outrider/sidecar/trace":      {"go.opentelemetry.io/otel"}, // apart from telemetry, which needs none of it
 		"outrider/sidecar/warning":    {},
 		"outrider/sidecar/watch":      {},
 		"outrider/scripting":          {"github.com/dop251/goja"},
@@ -69,7 +70,7 @@ func allowed() map[string][]string {
 // confined are the libraries that only the packages above may import which name
 // them.
 func confined() []string {
-	return []string{"github.com/dop251/goja", "github.com/hashicorp/memberlist", "github.com/prometheus/client_golang", "github.com/evanw/esbuild"}
+	return []string{"github.com/dop251/goja", "github.com/hashicorp/memberlist", "github.com/prometheus/client_golang", "github.com/evanw/esbuild", "go.opentelemetry.io/otel"}
 }
 
 type listed struct {

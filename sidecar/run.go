@@ -41,11 +41,16 @@ func run(ctx context.Context, from *source) error {
 	if err != nil {
 		return err
 	}
+	tracer, err := openTracer(ctx, c.Name, log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
 	memory := keepBelowLimit(log)
 	var a *app.App
 	a, err = app.New(c, app.Options{
 		Log: log, SetLog: func(c config.Log) { setLog(log, c) }, Requests: log, Version: version(), Load: from.load, Token: new(adminToken).of,
-		Sockets: sockets, OnStage: func(s app.Stage) { tellSystemd(s, log) }, Memory: memory, Stdout: os.Stdout, StdoutIsTerminal: isTerminal(os.Stdout),
+		Tracer: tracer, Sockets: sockets, OnStage: func(s app.Stage) { tellSystemd(s, log) }, Memory: memory, Stdout: os.Stdout, StdoutIsTerminal: isTerminal(os.Stdout),
 		OnOpen: func() error { showDashboard(a); return nil },
 	})
 	if err != nil {

@@ -10,10 +10,15 @@ import (
 	"io"
 	"math"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"testing"
+
+	"outrider/sidecar/app"
+	"outrider/sidecar/trace"
 )
 
 // bareBackend answers every read with the same bytes, and allocates nothing for it.
@@ -140,6 +145,35 @@ func BenchmarkTelling(b *testing.B) {
 	for _, row := range observed(b) {
 		b.Run(row.name, func(b *testing.B) {
 			s := start(b, row.configuration+fmt.Sprintf("clusters:\n  one:\n    backends: [%q]\n    check: { type: off }\n", bareBackend(b)))
+			s.log.logger.SetOutput(io.Discard)
+			ask := asker(b, s.addr)
+			b.ReportAllocs()
+			for b.Loop() {
+				ask()
+			}
+		})
+	}
+}
+
+// BenchmarkTracing is a request as in BenchmarkTelling, of which nobody, a hundredth or
+// all is traced. What takes the spans is there.
+func BenchmarkTracing(b *testing.B) {
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	b.Cleanup(collector.Close)
+	for _, row := range []struct{ name, endpoint, ratio string }{
+		{"off", "", ""}, {"1 %", collector.URL, "0.01"}, {"all", collector.URL, "1"},
+	} {
+		b.Run(row.name, func(b *testing.B) {
+			b.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", row.endpoint)
+			b.Setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+			b.Setenv("OTEL_TRACES_SAMPLER_ARG", row.ratio)
+			tracer, err := trace.Open(b.Context(), trace.Options{Name: "test"})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(tracer.Close)
+			s := start(b, fmt.Sprintf("log: { access: { mode: off } }\nclusters:\n  one:\n    backends: [%q]\n    check: { type: off }\n", bareBackend(b)),
+				func(o *app.Options) { o.Tracer = tracer })
 			s.log.logger.SetOutput(io.Discard)
 			ask := asker(b, s.addr)
 			b.ReportAllocs()

@@ -20,6 +20,7 @@ import (
 	"outrider/sidecar/health"
 	"outrider/sidecar/proxy"
 	"outrider/sidecar/telemetry"
+	"outrider/sidecar/trace"
 	"outrider/sidecar/warning"
 )
 
@@ -44,6 +45,8 @@ type Options struct {
 	Requests *logrus.Logger
 	// SetLog makes Log and Requests do what a new configuration says; optional.
 	SetLog func(config.Log)
+	// Tracer follows requests; optional.
+	Tracer *trace.Tracer
 	// OnChange is told of each change of a backend's health; optional.
 	OnChange func(health.Change)
 	// Listen opens a listener, by the name of the listener in the configuration, or

@@ -16,12 +16,13 @@ type accounts struct {
 	access   *telemetry.AccessLog // nil: off
 	trail    *trail               // nil: nothing is recorded
 	told     func(*proxy.Summary) // nil: nobody else
+	traces   bool
 	requests func(*proxy.Summary) // nil: the log does not write each of them
 }
 
 // newAccounts makes those of a configuration, and goes on with what there is of before.
 func (a *App) newAccounts(c *config.Config, access *telemetry.AccessLog, before *accounts) *accounts {
-	to := &accounts{access: access, told: a.options.OnDone, requests: logRequests(a.options.Requests)}
+	to := &accounts{access: access, told: a.options.OnDone, requests: logRequests(a.options.Requests), traces: a.options.Tracer != nil}
 	to.trail = before.trail.resized(c.Script.Record)
 	if c.Status.Listen == "" && c.Admin.Listen == "" {
 		return to
@@ -99,7 +100,7 @@ func (to *accounts) follow(clusters []string) {
 // nothing is measured.
 func (to *accounts) done() func(*proxy.Summary) {
 	switch {
-	case to.metrics != nil || to.access != nil || to.trail != nil || to.told != nil && to.requests != nil:
+	case to.metrics != nil || to.access != nil || to.trail != nil || to.traces || to.told != nil && to.requests != nil:
 		return to.account
 	case to.requests != nil:
 		return to.requests
@@ -108,7 +109,7 @@ func (to *accounts) done() func(*proxy.Summary) {
 }
 
 // steps tells whether somebody wants to know how long each step took.
-func (to *accounts) steps() bool { return to.access != nil }
+func (to *accounts) steps() bool { return to.access != nil || to.traces }
 
 // begin is when a decision of the script begins, where somebody wants to know how
 // long it takes.
@@ -145,6 +146,9 @@ func (to *accounts) account(s *proxy.Summary) {
 	}
 	if to.trail != nil {
 		to.trail.add(s)
+	}
+	if to.traces {
+		endSpan(s)
 	}
 	if to.told != nil {
 		to.told(s)

@@ -20,6 +20,7 @@ func (a *App) proxySettings(c *config.Config, to *accounts) *proxy.Settings {
 		OnDone:               to.done(),
 		Steps:                to.steps() || c.Dev,
 		Timing:               c.Dev,
+		Trace:                tracing(a.options.Tracer),
 		Explains:             a.explains(c),
 	}
 }

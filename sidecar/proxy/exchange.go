@@ -36,7 +36,10 @@ type exchange struct {
 	decision Decision
 	policy   *cluster.Policy
 	deadline time.Duration // for the response's head, of the server's clock; 0: none of the request's own
+	span     Span          // nil: nobody follows the request
 	upgrade  []byte        // the protocol that the client wants to change to, part of head
+
+	routerTraces bool // the router has written the span's name itself
 
 	tried     cluster.Tried
 	stale     *cluster.Backend // failed on a used connection, and is owed a try on a fresh one
@@ -208,6 +211,7 @@ func (x *exchange) admit() error {
 	}
 	x.upgrade = x.wantsUpgrade()
 	x.makeID()
+	x.beginSpan()
 	return x.countHops()
 }
 
@@ -277,6 +281,7 @@ func (x *exchange) release() {
 	x.failed = x.failed[:0]
 	x.attempts, x.status, x.fault, x.ending = 0, 0, nil, stay
 	x.progress, x.summary, x.hops = progress{}, Summary{}, hops{}
+	x.span, x.routerTraces = nil, false
 	x.began, x.halfClosed, x.continued = false, false, false
 	x.server.exchanges.Put(x)
 }

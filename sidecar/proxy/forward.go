@@ -38,6 +38,7 @@ func (x *exchange) forward() error {
 	if x.decision.Timeout > 0 {
 		x.deadline = x.server.clock() + x.decision.Timeout
 	}
+	x.editTrace()
 	x.sent = x.appendRequestHead(x.sent[:0])
 	x.whole = true
 	if err := x.takeReady(); err != nil {
@@ -69,6 +70,9 @@ func (x *exchange) forward() error {
 
 // noteFailed keeps a try that failed for the summary.
 func (x *exchange) noteFailed(b *cluster.Backend, err error) {
+	if x.span != nil {
+		x.span.Failed(err)
+	}
 	if x.settings.OnDone != nil || x.settings.Explains != nil {
 		x.failed = append(x.failed, Failed{Backend: b, Err: err, After: x.server.clock() - x.started})
 	}
@@ -138,6 +142,7 @@ func (x *exchange) giveUp(b *cluster.Backend, failed failure, err error) error {
 func (x *exchange) try(b *cluster.Backend, fresh bool) (failure, error) {
 	b.Counters().Requests.Add(1)
 	x.progress.phase = Connecting
+	x.beginTry(b.Address())
 	if err := x.connect(b, fresh); err != nil {
 		b.Leave()
 		if err == stream.ErrLost { //nolint:errorlint // never wrapped

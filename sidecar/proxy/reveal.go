@@ -36,6 +36,9 @@ func (x *exchange) appendExplanation(dst []byte) []byte {
 		dst = appendMember(dst, "cluster", d.Cluster.Name())
 	}
 	dst = appendMember(dst, "rule", d.Rule)
+	if x.span != nil {
+		dst = appendMember(dst, "trace", x.span.TraceParent())
+	}
 	dst = appendMember(dst, "script", d.Version)
 	if b := x.up.backend; b != nil {
 		dst = appendMember(dst, "backend", b.Address())

@@ -31,6 +31,10 @@ type Settings struct {
 	// Steps measures how long each step of an exchange takes, for OnDone.
 	Steps bool
 
+	// Trace begins to follow a request with these fields traceparent and tracestate;
+	// optional. It must not block.
+	Trace func(method, traceparent, tracestate string) Span
+
 	// Explains tells whether who sent a field X-Outrider-Explain with this value may
 	// be told what was decided on the request; optional. The field never goes
 	// upstream. It must not block.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"outrider/sidecar/cluster"
-	"outrider/sidecar/http1"
 	"outrider/sidecar/stream"
 )
 
@@ -34,6 +33,7 @@ type Summary struct {
 	Duration time.Duration // from the first byte of the request to the end
 	// The rest is measured with Options.Steps, and else 0; also for a step that
 	// was not taken.
+	Routed    time.Duration // from the first byte of the request to the router
 	Route     time.Duration // in the router
 	Connect   time.Duration // from the decision to the connection that was used, failed tries included
 	FirstByte time.Duration // from the first byte of the request to the final response's head
@@ -122,7 +122,7 @@ func (x *exchange) summarise() *Summary {
 // measure makes durations of the times at which the phases were reached.
 func (s *Summary) measure(p *progress, started, end time.Duration) {
 	if routing := p.at[Routing]; routing != 0 {
-		s.Route = p.after(Routing, end) - routing
+		s.Routed, s.Route = routing-started, p.after(Routing, end)-routing
 	}
 	if connecting := p.at[Connecting]; connecting != 0 {
 		s.Connect = p.after(Connecting, end) - connecting
@@ -203,13 +203,18 @@ func (s *Summary) ID() []byte {
 	return nil
 }
 
-// TraceParent is the field of that name (W3C Trace Context), as received.
+// TraceParent names the request in its trace (W3C Trace Context): as the span that
+// follows it is called, or as received.
 func (s *Summary) TraceParent() []byte {
 	x := s.Request.x
-	for _, f := range x.req.Fields {
-		if f.ID == http1.Other && equalFold(f.Name.Of(x.head), "traceparent") {
-			return f.Value.Of(x.head)
-		}
+	if x.span != nil {
+		return []byte(x.span.TraceParent())
 	}
-	return nil
+	return x.otherField(traceParent)
 }
+
+// Span is what follows the request; nil: nothing does.
+func (s *Summary) Span() Span { return s.Request.x.span }
+
+// Scheme is that of the client's connection.
+func (s *Summary) Scheme() string { return s.Request.x.client.scheme() }
