@@ -104,6 +104,7 @@ function backendRow(cluster, backend) {
     say(name, now.name);
     mark(name, 'title', now.name === now.address ? now.name : `${now.name}, ${now.address}`);
     say(note, now.state === 'up' ? '' : `${now.state}${now.since ? ` for ${since(now.since, Date.parse(state.snapshot.at))}` : ''}${now.reason ? `: ${now.reason}` : ''}`);
+    mark(note, 'title', note.textContent);
     line.update(known.rates ?? []);
     say(cells.rate, rate(known.rate));
     say(cells.p50, millis(known.p50));
