@@ -225,6 +225,9 @@ func tellExchange(line func(name, format string, args ...any), x *admin.Exchange
 		line("try", "%s  answered", a.Backend)
 	}
 	line("end", "%s, after %g ms", x.End, x.Took)
+	if x.Trace != "" {
+		line("trace", "%s", x.Trace)
+	}
 	if x.Detail != "" {
 		line("why", "%s", x.Detail)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"sync"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // openTracer begins to trace, where the standard OTEL_* variables ask for it.
 func openTracer(ctx context.Context, name string, log logrus.FieldLogger) (*trace.Tracer, error) {
-	return trace.Open(context.WithoutCancel(ctx), trace.Options{Name: name, Version: version(), Warn: onceAMinute(func(err error) {
+	return trace.Open(context.WithoutCancel(ctx), trace.Options{Name: name, Version: version(), Env: os.Getenv, Warn: onceAMinute(func(err error) {
 		log.WithError(err).Warn("spans do not reach the collector; requests go on")
 	})})
 }

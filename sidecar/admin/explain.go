@@ -97,7 +97,8 @@ type Exchange struct {
 	Backend   string    `json:"backend,omitempty"`
 	End       string    `json:"end"` // who ended it, in which phase
 	Detail    string    `json:"detail,omitempty"`
-	Took      float64   `json:"ms"` // milliseconds, as the others; 0: not measured
+	Trace     string    `json:"trace,omitempty"` // the id of the trace that it was a part of
+	Took      float64   `json:"ms"`              // milliseconds, as the others; 0: not measured
 	Route     float64   `json:"route_ms,omitempty"`
 	Connect   float64   `json:"connect_ms,omitempty"`
 	FirstByte float64   `json:"first_byte_ms,omitempty"`

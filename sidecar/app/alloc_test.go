@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -167,7 +168,7 @@ func BenchmarkTracing(b *testing.B) {
 			b.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", row.endpoint)
 			b.Setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
 			b.Setenv("OTEL_TRACES_SAMPLER_ARG", row.ratio)
-			tracer, err := trace.Open(b.Context(), trace.Options{Name: "test"})
+			tracer, err := trace.Open(b.Context(), trace.Options{Name: "test", Env: os.Getenv})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -150,7 +150,7 @@ func (e *explaining) recallExchange(p *passed) {
 		e.Cluster = p.cluster
 	}
 	e.Exchange = &admin.Exchange{
-		Status: p.status, Backend: p.backend, End: p.end, Took: millis(p.took), Attempts: p.attempts,
+		Status: p.status, Backend: p.backend, End: p.end, Took: millis(p.took), Attempts: p.attempts, Trace: p.trace,
 		Route: millis(p.route), Connect: millis(p.connect), FirstByte: millis(p.firstByte),
 	}
 	if p.fault != nil {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,7 @@ import (
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"outrider/sidecar/admin"
 	"outrider/sidecar/app"
 	"outrider/sidecar/trace"
 )
@@ -89,7 +91,7 @@ func text(s *otlp.Span, key string) string {
 func traced(t *testing.T, endpoint, configuration string, lost func(error)) (s *sidecar, flush func()) {
 	t.Helper()
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-	tracer, err := trace.Open(t.Context(), trace.Options{Name: "test", Version: "1", Warn: lost})
+	tracer, err := trace.Open(t.Context(), trace.Options{Name: "test", Version: "1", Env: os.Getenv, Warn: lost})
 	if err != nil || tracer == nil {
 		t.Fatalf("tracing: %v, %v", tracer, err)
 	}
@@ -104,22 +106,27 @@ const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 func TestARequestItsScriptAndItsAttemptsAreSpans(t *testing.T) {
 	to := newReceiver(t)
 	far := newBackend(t, "far")
-	seen := make(chan http.Header, 1)
-	far.does(func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header })
+	var seen atomic.Pointer[http.Header]
+	far.does(func(_ http.ResponseWriter, r *http.Request) { seen.Store(&r.Header) })
 	dead := freeAddresses(t, 1)[0]
 	s, flush := traced(t, to.URL, fmt.Sprintf("clusters:\n  one:\n    backends: [%q, %q]\n    check: { type: off }\n", dead, far.addr), nil)
-	for len(to.of(otlp.Span_SPAN_KIND_CLIENT)) == 0 && len(seen) == 0 {
-		request, _ := http.NewRequest(http.MethodGet, "http://"+s.addr+"/path?q=1", http.NoBody)
+	eventually(t, "a request has tried the backend that is dead", func() bool {
+		request, err := http.NewRequest(http.MethodGet, "http://"+s.addr+"/path?q=1", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
 		request.Header.Set("traceparent", parent)
 		request.Header.Set("tracestate", "vendor=1")
 		if a, err := s.do(request); err != nil || a.status != http.StatusOK {
 			t.Fatalf("got %+v, %v", a, err)
 		}
-	}
+		return slices.ContainsFunc(s.Status().Clusters[0].Backends, func(b admin.BackendStatus) bool { return b.Address == dead && b.Requests > 0 })
+	})
 	s.end()
 	flush()
-	header := <-seen
-	server := to.of(otlp.Span_SPAN_KIND_SERVER)[0]
+	header := *seen.Load()
+	servers := to.of(otlp.Span_SPAN_KIND_SERVER)
+	server := servers[len(servers)-1]
 	if hex.EncodeToString(server.TraceId) != parent[3:35] || hex.EncodeToString(server.ParentSpanId) != parent[36:52] {
 		t.Errorf("the request's span is %x, child of %x", server.TraceId, server.ParentSpanId)
 	}
@@ -131,8 +138,16 @@ func TestARequestItsScriptAndItsAttemptsAreSpans(t *testing.T) {
 			t.Errorf("%s is %q, want %q", key, got, want)
 		}
 	}
-	tries := to.of(otlp.Span_SPAN_KIND_CLIENT)
-	last := tries[len(tries)-1]
+	var tries []*otlp.Span
+	for _, try := range to.of(otlp.Span_SPAN_KIND_CLIENT) {
+		if bytes.Equal(try.ParentSpanId, server.SpanId) {
+			tries = append(tries, try)
+		}
+	}
+	if len(tries) != 2 {
+		t.Fatalf("%d attempts, want one that failed and another", len(tries))
+	}
+	last := tries[1]
 	if got, want := header.Get("traceparent"), fmt.Sprintf("00-%x-%x-01", server.TraceId, last.SpanId); got != want {
 		t.Errorf("the backend got %q, want %q", got, want)
 	}
@@ -140,14 +155,11 @@ func TestARequestItsScriptAndItsAttemptsAreSpans(t *testing.T) {
 		t.Errorf("the backend got %v", header)
 	}
 	for i, try := range tries {
-		if !bytes.Equal(try.ParentSpanId, server.SpanId) {
-			t.Errorf("attempt %d is no part of the request", i)
-		}
 		if failed := try.Status.GetCode() == otlp.Status_STATUS_CODE_ERROR; failed != (i < len(tries)-1) {
 			t.Errorf("attempt %d of %d has failed: %v", i, len(tries), failed)
 		}
 	}
-	if inner := to.of(otlp.Span_SPAN_KIND_INTERNAL); len(inner) == 0 || inner[0].Name != "route" || !bytes.Equal(inner[0].ParentSpanId, server.SpanId) {
+	if inner := to.of(otlp.Span_SPAN_KIND_INTERNAL); len(inner) == 0 || inner[len(inner)-1].Name != "route" || !bytes.Equal(inner[len(inner)-1].ParentSpanId, server.SpanId) {
 		t.Errorf("the script's spans are %v", inner)
 	}
 }
@@ -250,6 +262,12 @@ func TestTheAccessLogAndTheExplanationTellTheTrace(t *testing.T) {
 	if !found || len(of) < 32 {
 		t.Fatalf("the explanation is %q", a.header.Get("X-Outrider-Explain"))
 	}
+	_, id, _ := strings.Cut(a.header.Get("X-Outrider-Explain"), `id="`)
+	id, _, _ = strings.Cut(id, `"`)
+	eventually(t, "the request is recorded", func() bool {
+		e, err := s.Recall(id)
+		return err == nil && e.Exchange != nil && e.Exchange.Trace == of[:32]
+	})
 	s.end()
 	if lines, err := os.ReadFile(file); err != nil || !strings.Contains(string(lines), of[:32]) {
 		t.Errorf("the access log has %s, %v, and no %s", lines, err, of[:32])

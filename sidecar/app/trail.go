@@ -7,6 +7,7 @@ import (
 
 	"outrider/sidecar/admin"
 	"outrider/sidecar/proxy"
+	"outrider/sidecar/telemetry"
 )
 
 // trail remembers what became of the last exchanges, for those who ask about one.
@@ -23,6 +24,7 @@ type footprint struct {
 	serial uint64     // counts from 1; 0: empty
 	id     []byte
 	method []byte
+	trace  []byte // its id
 	path   []byte
 	failed []proxy.Failed
 
@@ -59,6 +61,7 @@ func (t *trail) add(s *proxy.Summary) {
 	}
 	f.serial, f.at = serial, time.Now()
 	f.id = append(f.id[:0], s.ID()...)
+	f.trace = append(f.trace[:0], telemetry.TraceID(s.TraceParent())...)
 	f.method = append(f.method[:0], s.Method()...)
 	path := s.Path()
 	f.path = append(f.path[:0], path[:min(len(path), maxFootprint)]...)
@@ -81,7 +84,7 @@ func (t *trail) add(s *proxy.Summary) {
 type passed struct {
 	request                         string
 	at                              time.Time // when it began
-	cluster, backend, end           string
+	cluster, backend, end, trace    string
 	status                          int
 	fault                           error
 	took, route, connect, firstByte time.Duration
@@ -108,7 +111,7 @@ func (t *trail) find(id string) (found passed, ok bool) {
 func (f *footprint) passed() passed {
 	p := passed{
 		request: string(f.method) + " " + string(f.path), at: f.at.Add(-f.took),
-		cluster: f.cluster, backend: f.backend, end: f.end, status: f.status, fault: f.fault,
+		cluster: f.cluster, backend: f.backend, end: f.end, trace: string(f.trace), status: f.status, fault: f.fault,
 		took: f.took, route: f.route, connect: f.connect, firstByte: f.firstByte,
 	}
 	for _, try := range f.failed {

@@ -44,7 +44,7 @@ func appendJSON(dst []byte, e *Exchange, now time.Time) []byte {
 	dst = appendMember(dst, "error", e.Error)
 	dst = appendMember(dst, "detail", e.Detail)
 	dst = appendMember(dst, "id", e.ID)
-	dst = appendMember(dst, "trace", traceID(e.Trace))
+	dst = appendMember(dst, "trace", TraceID(e.Trace))
 	return append(dst, "}\n"...)
 }
 
@@ -78,7 +78,7 @@ func appendText(dst []byte, e *Exchange, now time.Time) []byte {
 		dst = appendQuoted(append(dst, " detail="...), e.Detail, textEscape)
 	}
 	dst = appendWord(dst, "id", e.ID)
-	dst = appendWord(dst, "trace", traceID(e.Trace))
+	dst = appendWord(dst, "trace", TraceID(e.Trace))
 	return append(dst, '\n')
 }
 
@@ -211,9 +211,9 @@ func textEscape(dst []byte, r rune, broken bool) []byte {
 	return append(dst, '\\', 'u', '0', '0', hexDigits[r>>4], hexDigits[r&15])
 }
 
-// traceID is the trace's part of a traceparent field, 32 lower-case hexadecimal
+// TraceID is the trace's part of a traceparent field, 32 lower-case hexadecimal
 // digits that are not all zero (W3C Trace Context, 3.2.2); empty when it has none.
-func traceID(parent []byte) []byte {
+func TraceID(parent []byte) []byte {
 	const from, to = 3, 35
 	if len(parent) < 55 || parent[2] != '-' || parent[to] != '-' {
 		return nil

@@ -57,7 +57,7 @@ func TestATraceIsTakenOnlyFromAProperField(t *testing.T) {
 		"00_" + id + "-0123456789abcdef-01":                      "",
 		"00-" + id + "+0123456789abcdef-01":                      "",
 	} {
-		if got := traceID([]byte(field)); string(got) != want {
+		if got := TraceID([]byte(field)); string(got) != want {
 			t.Errorf("%q has the trace %q, want %q", field, got, want)
 		}
 	}

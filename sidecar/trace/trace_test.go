@@ -22,7 +22,7 @@ func TestTheVariablesSayWhetherToTrace(t *testing.T) {
 		{endpoint + " OTEL_EXPORTER_OTLP_PROTOCOL=grpc", false, "write http/protobuf"},
 	} {
 		got, err := asked(func(name string) string {
-			for _, pair := range strings.Fields(row.env) {
+			for pair := range strings.FieldsSeq(row.env) {
 				if value, ok := strings.CutPrefix(pair, name+"="); ok {
 					return value
 				}
