@@ -133,6 +133,35 @@ func TestShutdownLetsABodyEnd(t *testing.T) {
 	<-over
 }
 
+func TestShutdownLetsATunnelLiveUntilItEnds(t *testing.T) {
+	up := newUpstream(t, func(c *far) {
+		c.readUntil("\r\n\r\n")
+		c.write(upgraded)
+		c.readUntil("more")
+		c.write("answer")
+		_ = c.awaitClose()
+	})
+	sc := newSidecar(t, to(up))
+	c := dialRaw(t, sc.addr).send(upgrading)
+	c.head()
+	over := shutDown(t, sc, patience)
+	until(t, "nobody is let in any more", func() bool {
+		nc, err := net.Dial("tcp", sc.addr)
+		if err == nil {
+			_ = nc.Close()
+		}
+		return err != nil
+	})
+	c.send("more").expect("answer")
+	select {
+	case <-over:
+		t.Error("the sidecar has ended before the tunnel")
+	default:
+	}
+	c.close()
+	<-over
+}
+
 func TestShutdownCutsOffWhatTakesTooLong(t *testing.T) {
 	up := newUpstream(t, func(c *far) {
 		switch head := c.readUntil("\r\n\r\n"); {
