@@ -31,6 +31,7 @@ type variant struct {
 	Listener string // further keys of its listener, as YAML
 	Cluster  string // further keys of each cluster
 	Log      string // the section log
+	Record   string // how many decisions are kept, with what became of the requests; empty: the usual
 	Status   bool   // the listener for probes and metrics is on
 }
 
@@ -138,6 +139,7 @@ func variants() []contender {
 		with("no-forwarding", "without X-Forwarded fields", variant{Listener: "forwarded: off"}),
 		with("no-retries", "without retries", variant{Cluster: "retries: 0"}),
 		with("no-checks", "without health checks", variant{Cluster: "check: { type: off }, passive: off"}),
+		with("no-record", "without the record of the last requests", variant{Record: "0"}),
 		with("no-log", "without the access log", variant{Log: "{ access: { mode: off } }"}),
 		with("log-1", "access log of 1 % to a file, and metrics", variant{Log: file("1%"), Status: true}),
 		with("log-all", "access log of all to a file, and metrics", variant{Log: file("100%"), Status: true}),
