@@ -7,7 +7,7 @@ PACKAGES      = ./...
 OUTSIDE       = -e /integration/wire -e /integration/scripts -e /integration/doctor -e /integration/prometheus
 FUZZTIME     ?= 60s
 
-.PHONY: build demo test test-unit race alloc scripts kubernetes attach dashboard doctor prometheus compose faults wire fuzz lint balance bench spread fmt
+.PHONY: build demo test test-unit race alloc scripts kubernetes attach dashboard http2 doctor prometheus compose faults wire fuzz lint balance bench spread fmt
 
 build: ## the command, as ./outrider
 	CGO_ENABLED=0 go build -trimpath -o outrider ./sidecar
@@ -17,7 +17,7 @@ demo: ## everything in one process, to play with
 
 test: ## all tests, with the race detector
 	@integration/needs.sh cc chromium docker docker-compose $(if $(IPTABLES_IMAGE),,iptables) ip node promtool slowhttptest tsc
-	$(MAKE) race alloc scripts kubernetes attach dashboard doctor prometheus compose wire
+	$(MAKE) race alloc scripts kubernetes attach dashboard http2 doctor prometheus compose wire
 
 test-unit: ## all tests that need nothing but Go, without the race detector: faster
 	CGO_ENABLED=0 go test $$(go list $(PACKAGES) | grep -v $(OUTSIDE))
@@ -37,6 +37,9 @@ attach: ## what init --compose writes, against compose itself; a module of its o
 dashboard: ## the dashboard in a real browser, with pictures of it; a module of its own
 	@integration/needs.sh chromium
 	cd integration/dashboard && CGO_ENABLED=0 go test -count=1 ./...
+
+http2: ## the program against h2spec; a module of its own
+	cd integration/http2 && CGO_ENABLED=0 go test -count=1 ./...
 
 doctor: ## the program in network namespaces and behind mounts of its own; as root
 	CGO_ENABLED=0 go test -count=1 ./integration/doctor
@@ -75,7 +78,7 @@ lint:
 	GOARCH=arm64 go vet $(PACKAGES)
 	GOARCH=arm64 go build -o /dev/null ./sidecar
 	$(GOLANGCI_LINT) run --timeout 10m $(PACKAGES)
-	@set -e; for module in kubernetes attach dashboard; do (cd integration/$$module && go vet ./... && $(GOLANGCI_LINT) run --timeout 10m ./...); done
+	@set -e; for module in kubernetes attach dashboard http2; do (cd integration/$$module && go vet ./... && $(GOLANGCI_LINT) run --timeout 10m ./...); done
 
 spread: ## how fast sidecars turn away from a dead backend, and what gossip costs
 	go run ./integration/spread -into gossip/README.md

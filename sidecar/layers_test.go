@@ -25,8 +25,9 @@ func allowed() map[string][]string {
 		"outrider/scripting/record": {"outrider/scripting"},
 		"outrider/scripting/bundle": {"outrider/scripting", "github.com/evanw/esbuild"},
 		"outrider/sidecar/demo":     {"outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/proxy"},
-		"outrider/sidecar/proxy": {"outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/http1", "outrider/sidecar/proxyproto",
-			"outrider/sidecar/stream", "outrider/sidecar/warning"},
+		"outrider/sidecar/proxy": {"outrider/sidecar/cause", "outrider/sidecar/cluster", "outrider/sidecar/http1", "outrider/sidecar/http2",
+			"outrider/sidecar/proxyproto", "outrider/sidecar/stream", "outrider/sidecar/warning"},
+		"outrider/sidecar/http2":   {"outrider/sidecar/http1", "outrider/sidecar/stream"}, // says in the one's words what the other's connections carry
 		"outrider/sidecar/admin":   {},
 		"outrider/sidecar/attach":  {},
 		"outrider/sidecar/cluster": {"outrider/sidecar/proxyproto"}, // a policy says in which version backends are told

@@ -55,8 +55,8 @@ func (a *App) newClusters(c *config.Config, before *clusters) (*clusters, error)
 		} else {
 			u = new(upstream)
 		}
-		if !sameTLS(u.config.TLS, cc.TLS) {
-			secure, err := keepClient(cc.TLS)
+		if !sameTLS(u.config.TLS, cc.TLS) || protocol(u.config) != protocol(cc) {
+			secure, err := keepClient(cc.TLS, protocol(cc))
 			if err != nil {
 				return nil, fmt.Errorf("cluster %s: %w", cc.Name, err)
 			}
@@ -250,6 +250,7 @@ func (u *upstream) policy() *cluster.Policy {
 		Host:           c.Host,
 		TryWhenAllDown: c.OnAllDown == config.OnAllDownTry,
 		SendProxy:      c.SendProxy.Version(),
+		Protocol:       protocol(c),
 	}
 	if c.TLS != nil {
 		p.TLS = u.secure.Now()
@@ -330,6 +331,8 @@ func (u *upstream) checker(b *cluster.Backend) health.Checker {
 		h := httpChecker(c, b, secure)
 		h.Preface = preface
 		return h
+	case config.CheckGRPC:
+		return health.GRPC{Service: c.Check.Service, Host: c.Host, TLS: secure}
 	}
 	return nil
 }
@@ -337,6 +340,7 @@ func (u *upstream) checker(b *cluster.Backend) health.Checker {
 func httpChecker(c config.Cluster, b *cluster.Backend, secure *tls.Config) health.HTTP {
 	h := health.HTTP{
 		Path: c.Check.Path, Host: c.Check.Host, Header: make(http.Header), BodyMatch: c.Check.Body, TLS: secure,
+		HTTP2: protocol(c) == cluster.HTTP2,
 	}
 	if h.Host == "" {
 		h.Host = c.Host

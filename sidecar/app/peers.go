@@ -203,6 +203,8 @@ func lookOf(c config.Cluster) (health.ClaimKind, uint32) {
 		return health.ByTLS, 0
 	case config.CheckHTTP:
 		return health.ByHTTP, uint32(cluster.KeyOf(c.Check.Path + " " + c.Check.Host))
+	case config.CheckGRPC:
+		return health.ByHTTP, uint32(cluster.KeyOf("grpc " + c.Check.Service))
 	}
 	return health.ByTCP, 0
 }

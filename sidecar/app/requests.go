@@ -160,7 +160,7 @@ func (to *accounts) account(s *proxy.Summary) {
 
 // describe fills in what only the access log wants to know.
 func describe(e *telemetry.Exchange, s *proxy.Summary) {
-	e.Client, e.Method, e.Host, e.Path, e.Minor = s.Client(), s.Method(), s.Host(), s.Path(), s.Minor()
+	e.Client, e.Protocol, e.Method, e.Host, e.Path = s.Client(), s.Protocol(), s.Method(), s.Host(), s.Path()
 	e.Query, e.HasQuery = s.Query()
 	e.ID, e.Trace = s.ID(), s.TraceParent()
 	e.Version, e.Outcome = s.Version, s.Outcome

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"outrider/sidecar/cluster"
 	"outrider/sidecar/config"
 	"outrider/sidecar/credential"
 	"outrider/sidecar/telemetry"
@@ -22,20 +23,44 @@ func keepServer(t *config.ListenerTLS) (*credential.Kept, error) {
 	return credential.Keep(credential.Server{
 		Pairs: t.Certificates, MinVersion: t.MinVersion.Number(),
 		ClientCA: t.ClientCA, Optional: t.ClientAuth == config.ClientAuthOptional,
-		Protocols: []string{"http/1.1"},
+		Protocols: []string{"h2", "http/1.1"},
 	})
 }
 
 // keepClient reads what connections to a cluster's backends are made by; nil where
 // they are cleartext.
-func keepClient(t *config.TLS) (*credential.Kept, error) {
+func keepClient(t *config.TLS, p cluster.Protocol) (*credential.Kept, error) {
 	if t == nil {
 		return nil, nil
 	}
 	return credential.Keep(credential.Client{
 		ServerName: t.ServerName, CA: t.CA, Insecure: t.InsecureSkipVerify, Pair: t.Client,
-		Protocols: []string{"http/1.1"},
+		Protocols: offered(p),
 	})
+}
+
+// offered is what is offered in TLS handshakes (ALPN).
+func offered(p cluster.Protocol) []string {
+	switch p {
+	case cluster.HTTP1:
+		return []string{"http/1.1"}
+	case cluster.HTTP2:
+		return []string{"h2"}
+	}
+	return []string{"h2", "http/1.1"}
+}
+
+// protocol is what is spoken to a cluster's backends.
+func protocol(c config.Cluster) cluster.Protocol {
+	switch {
+	case c.SendProxy != config.SendProxyOff:
+		return cluster.HTTP1 // a connection that carries the requests of one client alone
+	case c.Protocol == config.ProtocolH2, c.Protocol == config.ProtocolH2C:
+		return cluster.HTTP2
+	case c.Protocol == config.ProtocolAuto && c.TLS != nil:
+		return cluster.Negotiated
+	}
+	return cluster.HTTP1
 }
 
 // watchCredentials puts certificates, keys and authorities in force that have changed

@@ -24,7 +24,7 @@ func endSpan(s *proxy.Summary) {
 	query, _ := s.Query()
 	e := trace.End{
 		Scheme: s.Scheme(), Host: string(s.Host()), Path: string(s.Path()), Query: string(query), Client: s.Client(),
-		Minor: s.Minor(), Status: s.Status, Rule: s.Rule, Script: s.Version, Outcome: s.Outcome, RequestID: string(s.ID()),
+		Protocol: s.Protocol(), Status: s.Status, Rule: s.Rule, Script: s.Version, Outcome: s.Outcome, RequestID: string(s.ID()),
 		Routed: s.Routed, Route: s.Route, Total: s.Duration,
 	}
 	if s.Cluster != nil {

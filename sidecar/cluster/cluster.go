@@ -30,8 +30,9 @@ type Policy struct {
 	SlowStart   time.Duration // in which a backend that comes or comes back gets its share
 	Outliers    *Statuses     // responses that count as failures of the backend; nil: none
 
-	Host string      // Host header to send; empty passes the client's on
-	TLS  *tls.Config // nil sends cleartext
+	Host     string      // Host header to send; empty passes the client's on
+	TLS      *tls.Config // nil sends cleartext
+	Protocol Protocol    // TLS offers what belongs to it
 
 	SendProxy proxyproto.Version // of the header that tells backends who the client is
 
@@ -39,6 +40,16 @@ type Policy struct {
 	// left. Without it such a request has no backend.
 	TryWhenAllDown bool
 }
+
+// Protocol is the version of HTTP that is spoken to backends.
+type Protocol uint8
+
+// Versions of HTTP.
+const (
+	HTTP1      Protocol = iota
+	HTTP2               // with prior knowledge, or agreed on in the TLS handshake, which else fails
+	Negotiated          // what the backend chooses in the TLS handshake (ALPN)
+)
 
 // Member is one backend as it should be: what it is called in the
 // configuration, where it is, and its share. A weight below 1 counts as 1.

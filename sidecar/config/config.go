@@ -207,6 +207,8 @@ type Check struct {
 	Headers []Header      // http, in the order written
 	Status  []StatusRange // http: what counts as healthy
 	Body    string        // http: what the body must contain; "" = anything
+
+	Service string // grpc: which has to serve; "" = the server as a whole
 }
 
 // CheckType is what a check does.
@@ -215,6 +217,7 @@ type CheckType string
 // The kinds of check.
 const (
 	CheckTCP  CheckType = "tcp"
+	CheckGRPC CheckType = "grpc"
 	CheckTLS  CheckType = "tls"
 	CheckHTTP CheckType = "http"
 	CheckOff  CheckType = "off"
@@ -279,10 +282,12 @@ func (s SendProxy) Version() proxyproto.Version {
 // Protocol is the HTTP version spoken to backends.
 type Protocol string
 
-// Protocols. In this version ProtocolAuto speaks HTTP/1.1 too.
+// Protocols.
 const (
+	ProtocolAuto Protocol = "auto" // with TLS what the backend chooses, else HTTP/1.1
 	ProtocolH1   Protocol = "h1"
-	ProtocolAuto Protocol = "auto"
+	ProtocolH2   Protocol = "h2"  // over TLS
+	ProtocolH2C  Protocol = "h2c" // in cleartext
 )
 
 // TLS is how connections to a cluster are encrypted.

@@ -52,7 +52,7 @@ limits: { head: 64KB, head_timeout: 10, clusters: 1 }
 		`outrider.yaml:6:23: clusters.one.backends[1]: a:1 stands here twice; remove one, or give it a weight`,
 		`outrider.yaml:6:30: clusters.one.backends[2]: "b" has no port; write "b:8080"`,
 		`outrider.yaml:7:14: clusters.one.retries: wants a whole number from 0 to 10, not text`,
-		`outrider.yaml:8:20: clusters.one.check.type: "exec" is not in this version; it may be tcp, tls, http, off`,
+		`outrider.yaml:8:20: clusters.one.check.type: "exec" is not in this version; it may be tcp, tls, http, grpc, off`,
 		`outrider.yaml:8:34: clusters.one.check.jitter: 60% is out of range; it may be 0% to 50%`,
 		`outrider.yaml:8:47: clusters.one.check.status: "400-200": 400 is above 200; did you mean 200-400?`,
 		`outrider.yaml:9:14: clusters.one.balance: "hashed" is none of round_robin, least_requests, random_two, hash; did you mean "hash"?`,
@@ -63,10 +63,21 @@ limits: { head: 64KB, head_timeout: 10, clusters: 1 }
 	)
 }
 
-func TestWordsOfLaterVersionsAreRefusedByName(t *testing.T) {
-	for _, words := range []string{"protocol: h2", "protocol: h2c"} {
-		if _, err := loadText(clusterOne("    " + words + "\n")); err == nil || !strings.Contains(err.Error(), "not in this version") {
-			t.Errorf("%s: %v", words, err)
+func TestAProtocolFitsItsCluster(t *testing.T) {
+	for keys, says := range map[string]string{
+		"protocol: h2":                                       `clusters.one.protocol: h2 is HTTP/2 over TLS, and the cluster has no tls; write h2c for cleartext, or add tls`,
+		"protocol: h2c, tls: true":                           `clusters.one.protocol: h2c is HTTP/2 in cleartext, and the cluster has tls; write h2, or remove tls`,
+		"check: { type: grpc }":                              `clusters.one.check.type: gRPC needs HTTP/2, and the cluster speaks HTTP/1.1; write protocol: h2c, or h2 with tls`,
+		"check: { service: a.B }":                            `clusters.one.check.service: only a check of type grpc uses this`,
+		"check: { service: \"a b\" }":                        `"a b" is no name of a service`,
+		"protocol: h2c, check: { type: grpc, service: a.B }": "",
+		"protocol: h2c, send_proxy: v2":                      "clusters.one.send_proxy: a connection of HTTP/2 carries the requests of many clients",
+		"protocol: h2, tls: true":                            "",
+		"tls: true, check: { type: grpc }":                   "",
+	} {
+		_, err := loadText("clusters: { one: { backends: [\"a:1\"], " + keys + " } }\n")
+		if says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+			t.Errorf("%s: %v", keys, err)
 		}
 	}
 }
@@ -196,7 +207,7 @@ func TestValuesOutOfFormAreRefusedWithTheRightForm(t *testing.T) {
 		{clusterOne("    check: off\n"), `write check: { type: off }`},
 		{clusterOne("    check: { interval: -1s }\n"), `"-1s" is not a duration`},
 		{clusterOne("    check: { interval: 1ms }\n"), `1ms is out of range; it may be 10ms to 1h`},
-		{clusterOne("    check: { type: htp }\n"), `"htp" is none of tcp, tls, http, off; did you mean "http"?`},
+		{clusterOne("    check: { type: htp }\n"), `"htp" is none of tcp, tls, http, grpc, off; did you mean "http"?`},
 		{clusterOne("    check: { type: http, status: 600 }\n"), `"600": a status is 100 to 599`},
 		{clusterOne("    check: { type: http, path: x }\n"), `"x" is not a path; it begins with /`},
 		{clusterOne("    check: { type: http, headers: { Host: x } }\n"), `write it as check.host`},

@@ -105,6 +105,16 @@ func checkPath(s string) error {
 	return nil
 }
 
+// checkService accepts the full name of a gRPC service, and none.
+func checkService(s string) error {
+	for _, r := range s {
+		if r != '.' && r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') {
+			return fmt.Errorf("%q is no name of a service; write one such as shop.v1.Cart", s)
+		}
+	}
+	return nil
+}
+
 func checkVariable(s string) error {
 	if !variableForm.MatchString(s) {
 		return fmt.Errorf("%q is no name of an environment variable; write one such as STAGE", s)

@@ -113,8 +113,8 @@ func cluster(c *Cluster) section {
 			doc: "Requests to one backend at a time; a WebSocket is one until it ends. Full ones are passed over; all full: 503."},
 		{name: "on_all_down", value: choice(&c.OnAllDown, []OnAllDown{OnAllDownFail, OnAllDownTry}), def: "fail",
 			doc: "Without a usable backend: `fail` answers 503, `try` sends anyway."},
-		{name: "protocol", value: choice(&c.Protocol, []Protocol{ProtocolH1, ProtocolAuto}, "h2", "h2c"), def: "auto",
-			doc: "HTTP version spoken to backends. In this version `auto` is HTTP/1.1 as well."},
+		{name: "protocol", value: choice(&c.Protocol, []Protocol{ProtocolAuto, ProtocolH1, ProtocolH2, ProtocolH2C}), def: "auto",
+			doc: "HTTP version spoken to backends: HTTP/1.1, HTTP/2 over TLS or in cleartext (gRPC needs one of those), or with `auto` what the backend chooses in the TLS handshake, and HTTP/1.1 without TLS."},
 		{name: "send_proxy", value: choice(&c.SendProxy, []SendProxy{SendProxyOff, SendProxyV1, SendProxyV2}), def: "off",
 			doc: "Connections to backends begin with a PROXY protocol header of this version, `v1` or `v2`, which tells the address of the client's connection; checks say that they are the sidecar's own. A connection then serves one client's connection alone."},
 		{name: "tls", value: encryption{into: &c.TLS},
@@ -133,8 +133,8 @@ func resolve(r *Resolve) section {
 
 func check(c *Check) section {
 	return section{short: "; write check: { type: off }, or another type", keys: []key{
-		{name: "type", value: choice(&c.Type, []CheckType{CheckTCP, CheckTLS, CheckHTTP, CheckOff}, "exec"), def: "tcp",
-			doc: "What is tested: a connection, a TLS handshake, an HTTP request (over TLS where the cluster has it), or nothing."},
+		{name: "type", value: choice(&c.Type, []CheckType{CheckTCP, CheckTLS, CheckHTTP, CheckGRPC, CheckOff}, "exec"), def: "tcp",
+			doc: "What is tested: a connection, a TLS handshake, an HTTP request (over TLS where the cluster has it, in HTTP/2 with protocol h2 and h2c), what grpc.health.v1 says, or nothing."},
 		{name: "interval", value: duration(&c.Interval, 10*time.Millisecond, time.Hour), def: "1s",
 			doc: "Time between two checks of a backend. A first failure is checked again within 100 ms."},
 		{name: "timeout", value: duration(&c.Timeout, time.Millisecond, 10*time.Minute), def: "1s",
@@ -159,6 +159,8 @@ func check(c *Check) section {
 			doc: "http: what counts as healthy: codes and ranges separated by commas, such as 200,204,300-399."},
 		{name: "body", value: text(&c.Body, "text", "text", "", nil),
 			doc: "http: text that the body must contain."},
+		{name: "service", value: text(&c.Service, "service", "a service such as shop.v1.Cart", "", checkService),
+			doc: "grpc: the service that has to serve; empty asks for the server as a whole."},
 	}}
 }
 

@@ -36,7 +36,13 @@ func drawnCluster(t *rapid.T, name string) (Cluster, map[string]any) {
 		Host:      rapid.SampledFrom([]string{"", "www.example.com", "h:81"}).Draw(t, "host"),
 		OnAllDown: rapid.SampledFrom([]OnAllDown{OnAllDownFail, OnAllDownTry}).Draw(t, "all down"),
 		SendProxy: rapid.SampledFrom([]SendProxy{SendProxyOff, SendProxyV1, SendProxyV2}).Draw(t, "send proxy"),
-		Protocol:  rapid.SampledFrom([]Protocol{ProtocolH1, ProtocolAuto}).Draw(t, "protocol"),
+		Protocol:  rapid.SampledFrom([]Protocol{ProtocolH1, ProtocolAuto, ProtocolH2C}).Draw(t, "protocol"),
+	}
+	if c.Protocol != ProtocolH2C && c.Check.Type == CheckGRPC {
+		c.Protocol = ProtocolH2C
+	}
+	if c.Protocol == ProtocolH2C {
+		c.SendProxy = SendProxyOff
 	}
 	var backends []any
 	for i := range rapid.IntRange(1, 3).Draw(t, "backends") {
@@ -66,7 +72,7 @@ func drawnCluster(t *rapid.T, name string) (Cluster, map[string]any) {
 		c.HashKey = rapid.SampledFrom([]HashKey{{}, {Header: "X-User"}, {Cookie: "sid"}}).Draw(t, "hash key")
 		doc["hash_key"] = c.HashKey.String()
 	}
-	if rapid.Bool().Draw(t, "tls") {
+	if c.Protocol != ProtocolH2C && rapid.Bool().Draw(t, "tls") {
 		c.TLS = &TLS{ServerName: "secure.example"}
 		doc["tls"] = map[string]any{"server_name": "secure.example", "ca": "system", "insecure_skip_verify": false}
 	}
@@ -76,13 +82,15 @@ func drawnCluster(t *rapid.T, name string) (Cluster, map[string]any) {
 func drawnCheck(t *rapid.T) Check {
 	anyText := rapid.StringOfN(rapid.RuneFrom([]rune("aZ09 :#{}[]'\"$&*!|>%@`,\\-é\n\r\t\x00")), 0, 12, -1)
 	c := Check{
-		Type:     rapid.SampledFrom([]CheckType{CheckTCP, CheckTLS, CheckHTTP, CheckOff}).Draw(t, "type"),
+		Type:     rapid.SampledFrom([]CheckType{CheckTCP, CheckTLS, CheckHTTP, CheckGRPC, CheckOff}).Draw(t, "type"),
 		Interval: milliseconds(2000, 5000).Draw(t, "interval"), Timeout: milliseconds(1, 2000).Draw(t, "timeout"),
 		Rise: rapid.IntRange(1, 100).Draw(t, "rise"), Fall: rapid.IntRange(1, 100).Draw(t, "fall"),
 		Jitter: float64(rapid.IntRange(0, 50).Draw(t, "jitter")) / 100,
 		Path:   "/", Status: []StatusRange{{200, 399}},
 	}
 	switch c.Type {
+	case CheckGRPC:
+		c.Service = rapid.StringMatching(`([a-z]+\.[A-Z][a-z]+)?`).Draw(t, "service")
 	case CheckTCP:
 		c.Send, c.Expect = anyText.Draw(t, "send"), anyText.Draw(t, "expect")
 	case CheckHTTP:
@@ -100,6 +108,8 @@ func checkDocument(c Check) map[string]any {
 		"jitter": fmt.Sprintf("%.0f%%", c.Jitter*100)}
 	dollars := func(s string) string { return strings.ReplaceAll(s, "$", "$$") }
 	switch c.Type {
+	case CheckGRPC:
+		doc["service"] = c.Service
 	case CheckTCP:
 		doc["send"], doc["expect"] = dollars(c.Send), dollars(c.Expect)
 	case CheckHTTP:

@@ -149,6 +149,9 @@ func (u *rules) cluster(c *Cluster) {
 	u.backends(path, c)
 	u.encryption(path, c)
 	u.check(path+".check", &c.Check)
+	if c.Check.Type == CheckGRPC && (c.Protocol == ProtocolH1 || c.Protocol == ProtocolAuto && c.TLS == nil) {
+		u.r.fault(path+".check.type", "gRPC needs HTTP/2, and the cluster speaks HTTP/1.1; write protocol: h2c, or h2 with tls")
+	}
 	if c.Balance != BalanceHash && u.r.isWritten(path+".hash_key") {
 		u.r.fault(path+".hash_key", "only balance: hash goes by a key; write that, or remove this")
 	}
@@ -212,6 +215,14 @@ func (u *rules) encryption(path string, c *Cluster) {
 		}
 	}
 	u.host(c)
+	switch {
+	case c.Protocol == ProtocolH2 && c.TLS == nil:
+		u.r.fault(path+".protocol", "h2 is HTTP/2 over TLS, and the cluster has no tls; write h2c for cleartext, or add tls")
+	case c.SendProxy != SendProxyOff && (c.Protocol == ProtocolH2 || c.Protocol == ProtocolH2C):
+		u.r.fault(path+".send_proxy", "a connection of HTTP/2 carries the requests of many clients, so that its header could name none; write protocol: h1, or remove send_proxy")
+	case c.Protocol == ProtocolH2C && c.TLS != nil:
+		u.r.fault(path+".protocol", "h2c is HTTP/2 in cleartext, and the cluster has tls; write h2, or remove tls")
+	}
 }
 
 func (u *rules) serverName(path string, c *Cluster) {
@@ -259,6 +270,7 @@ func (u *rules) check(path string, c *Check) {
 	users := map[string]CheckType{
 		"send": CheckTCP, "expect": CheckTCP,
 		"path": CheckHTTP, "host": CheckHTTP, "headers": CheckHTTP, "status": CheckHTTP, "body": CheckHTTP,
+		"service": CheckGRPC,
 	}
 	for key, user := range users {
 		if c.Type != "" && c.Type != user && u.r.isWritten(join(path, key)) {

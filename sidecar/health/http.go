@@ -38,6 +38,7 @@ type HTTP struct {
 	BodyMatch    string        // text that the body must contain; empty asks for none
 	TLS          *tls.Config   // nil checks in cleartext
 	Preface      string        // sent first, before TLS, as on all connections to the backend
+	HTTP2        bool          // asks over HTTP/2, not HTTP/1.1
 }
 
 // StatusRange is the statuses from From to To, both included.
@@ -47,22 +48,40 @@ type StatusRange struct {
 
 // Check asks once.
 func (c HTTP) Check(ctx context.Context, addr netip.AddrPort) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	return visit(ctx, addr, c.Preface, func(conn net.Conn) error {
 		if c.TLS == nil {
-			return c.talk(conn, addr)
+			return c.talk(ctx, conn, addr)
 		}
-		encrypted, err := encrypt(ctx, conn, c.TLS, addr, "http/1.1")
+		encrypted, err := encrypt(ctx, conn, c.TLS, addr, c.protocol())
 		if err != nil {
 			return err
 		}
-		return c.talk(encrypted, addr)
+		return c.talk(ctx, encrypted, addr)
 	})
 }
 
-func (c HTTP) talk(conn net.Conn, addr netip.AddrPort) error {
+// protocol is the one that is offered in a TLS handshake.
+func (c HTTP) protocol() string {
+	if c.HTTP2 {
+		return "h2"
+	}
+	return "http/1.1"
+}
+
+func (c HTTP) talk(ctx context.Context, conn net.Conn, addr netip.AddrPort) error {
 	request, err := c.request(addr)
 	if err != nil {
 		return failure{reason: "the check's own request: " + err.Error(), err: err}
+	}
+	if c.HTTP2 {
+		answer, err := overHTTP2(ctx, conn, request)
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		return c.judge(answer, conn)
 	}
 	sent := request.Write(conn)
 	answer, err := head(conn, request)

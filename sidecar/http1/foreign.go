@@ -10,7 +10,7 @@ var (
 	ErrTLS = foreign(http.StatusBadRequest, "TLS",
 		"this is a TLS handshake, but the listener speaks cleartext HTTP: use http://, or the port that does TLS")
 	ErrHTTP2 = foreign(http.StatusHTTPVersionNotSupported, "HTTP/2",
-		"this is HTTP/2 with prior knowledge, but the listener speaks HTTP/1.1 (RFC 9113, 3.3)")
+		"this is HTTP/2 with prior knowledge, but over TLS it is agreed on in the handshake (ALPN; RFC 9113, 3.2)")
 	ErrHTTP09 = foreign(http.StatusBadRequest, "HTTP/0.9",
 		"this is HTTP/0.9: a request line ends with HTTP/1.1 (RFC 9112, 3)")
 	ErrSOCKS = foreign(http.StatusBadRequest, "SOCKS",

@@ -142,7 +142,7 @@ func (x *exchange) endChunks(buf []byte) {
 		x.down = append(x.down, "0\r\n\r\n"...)
 		return
 	}
-	x.down = appendLastChunk(x.down, x.respBody.Trailer, x.announced, buf)
+	x.down = appendLastChunk(x.down, x.respBody.Trailer, x.passesTrailer, buf)
 }
 
 // flush sends what is ready, which begins with the final response's head.

@@ -19,12 +19,15 @@ type client struct {
 	listener *Listener
 	conn     *stream.Conn
 	addr     netip.Addr
+	remote   netip.AddrPort     // where the connection comes from, and local
+	local    netip.AddrPort     // where to; of those over HTTP/2 alone
 	ip       string             // addr as text
 	awaited  bool               // its PROXY protocol header has not come yet
 	said     *proxyproto.Header // what that tells of the connection; nil: nothing
 	tls      *TLS               // nil: cleartext
 	settings *Settings          // that trusted is of
 	trusted  bool
+	stream   bool          // this is a stream of an HTTP/2 connection, for one exchange
 	headBy   time.Duration // when the head that has begun must be whole, of the loop's clock; 0: none has
 }
 
@@ -76,8 +79,12 @@ func (c *client) headDeadline() time.Duration {
 	return c.headBy
 }
 
-// Gone implements stream.Handler.
-func (c *client) Gone() { c.server.clients.Add(-1) }
+// Gone implements stream.Handler. A stream was not counted: its connection is.
+func (c *client) Gone() {
+	if !c.stream {
+		c.server.clients.Add(-1)
+	}
+}
 
 // Serve implements stream.Handler: it carries out one exchange.
 func (c *client) Serve() stream.Next {

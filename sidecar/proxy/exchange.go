@@ -79,17 +79,21 @@ const (
 	vanished               // closed: nobody is there
 	silent                 // closed: there was no request
 	unread                 // given up until more of the head has come
+	switched               // the client speaks HTTP/2
 )
 
 // run is the life of a request. It reports false when another task goes on with
 // it: then nothing of the exchange may be touched any more.
 func (x *exchange) run() bool {
 	err := x.readHead()
-	if err == errHeadUnfinished { //nolint:errorlint // never wrapped
+	switch {
+	case err == errHeadUnfinished: //nolint:errorlint // never wrapped
 		x.ending = unread
 		return true
-	}
-	if err != nil {
+	case err == errHTTP2: //nolint:errorlint // never wrapped
+		x.ending = switched
+		return true
+	case err != nil:
 		x.fail(err)
 		x.account()
 		return true
@@ -136,6 +140,9 @@ var errNoRequest = errors.New("the client has no further request")
 // errHeadUnfinished is a head that comes so slowly that the exchange is given up
 // until there is more: the next one begins with all that has come.
 var errHeadUnfinished = errors.New("the head is not whole yet")
+
+// errHTTP2 is a connection of HTTP/2 with prior knowledge (RFC 9113, 3.3).
+var errHTTP2 = errors.New("the client speaks HTTP/2")
 
 // headPatience is how long an exchange waits for more of a head: it holds far
 // more memory than the head.
@@ -190,6 +197,9 @@ func (x *exchange) forgetHead() {
 
 func (x *exchange) refuseHead(err error) error {
 	x.forgetHead()
+	if err == http1.ErrHTTP2 && x.client.tls == nil && !x.client.stream { //nolint:errorlint // never wrapped
+		return errHTTP2
+	}
 	if broken, ok := errors.AsType[*http1.Error](err); ok {
 		x.warnOfProtocol(broken.Protocol)
 		return badRequest(broken)
@@ -256,6 +266,9 @@ func (s *Server) finish(x *exchange) stream.Next {
 		c.conn.Abort()
 	case unread:
 		return stream.More
+	case switched:
+		s.serveHTTP2(c)
+		return stream.Done
 	default:
 		c.conn.Close()
 	}

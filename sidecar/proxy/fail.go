@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -42,6 +43,9 @@ func (x *exchange) fail(err error) {
 func (x *exchange) answerFault(f *Fault) {
 	stays := !f.Severed && x.discardBody() && x.mayStay()
 	x.status, x.began = f.Status, true
+	if x.isGRPC() {
+		x.status = http.StatusOK
+	}
 	x.down = x.server.appendFaultFor(x.down[:0], f, x, stays)
 	x.ending = stay
 	if !stays {
@@ -72,6 +76,9 @@ func (s *Server) appendFault(dst []byte, f *Fault, closes bool) []byte {
 }
 
 func (s *Server) appendFaultFor(dst []byte, f *Fault, x *exchange, stays bool) []byte {
+	if x.isGRPC() {
+		return s.appendGRPCFault(dst, f, x, stays)
+	}
 	body := "outrider: " + strconv.Itoa(f.Status) + " " + f.Detail + "\n"
 	dst = x.appendStatusLine(dst, f.Status, reasonPhrase(f.Status))
 	dst = append(dst, "Content-Type: text/plain; charset=utf-8\r\n"...)

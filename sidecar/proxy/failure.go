@@ -59,6 +59,7 @@ type failure struct {
 	reused     bool // the connection had carried requests before
 	idempotent bool // RFC 9110, 9.2.2
 	whole      bool // everything that was sent can be sent again
+	untouched  bool // the backend has said that it did nothing about the request
 	last       bool // the policy allows no further try
 	unfunded   bool // the cluster's retry budget is used up
 }
@@ -96,7 +97,7 @@ func (f failure) repeatable() bool {
 	case noneUsable, allFull, overdue, slowToAnswer: // silence says nothing about what the backend did
 		return false
 	}
-	return f.phase == connecting || f.phase == waiting && f.idempotent && f.whole
+	return f.phase == connecting || f.phase == waiting && (f.idempotent || f.untouched) && f.whole
 }
 
 // stale tells that a used connection ended before its backend said anything: it

@@ -39,8 +39,12 @@ func (x *exchange) appendRequestHead(dst []byte) []byte {
 
 // appendVia appends who has passed the request on (RFC 9110, 7.6.3).
 func (x *exchange) appendVia(dst []byte) []byte {
-	dst = append(dst, "Via: 1."...)
-	dst = strconv.AppendInt(dst, int64(x.req.Minor), 10)
+	if x.client.stream {
+		dst = append(dst, "Via: 2"...)
+	} else {
+		dst = append(dst, "Via: 1."...)
+		dst = strconv.AppendInt(dst, int64(x.req.Minor), 10)
+	}
 	dst = append(dst, ' ')
 	dst = append(dst, x.settings.Name...)
 	return append(dst, "\r\n"...)

@@ -13,7 +13,6 @@ func TestAClientOfAnotherProtocolIsToldSoAndLogged(t *testing.T) {
 		status                  int
 	}{
 		"TLS":      {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "TLS", "this is a TLS handshake, but the listener speaks cleartext HTTP", 400},
-		"HTTP/2":   {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00", "HTTP/2", "this is HTTP/2 with prior knowledge", 505},
 		"HTTP/0.9": {"GET /\r\n", "HTTP/0.9", "this is HTTP/0.9", 400},
 		"SOCKS 4":  {"\x04\x01\x00\x50\x7f\x00\x00\x01\x00", "SOCKS", "this is a SOCKS handshake", 400},
 		"SOCKS 5":  {"\x05\x01\x00", "SOCKS", "this is a SOCKS handshake", 400},

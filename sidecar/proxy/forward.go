@@ -11,6 +11,7 @@ import (
 	"outrider/sidecar/cause"
 	"outrider/sidecar/cluster"
 	"outrider/sidecar/http1"
+	"outrider/sidecar/http2"
 	"outrider/sidecar/stream"
 )
 
@@ -39,10 +40,16 @@ func (x *exchange) forward() error {
 		x.deadline = x.server.clock() + x.decision.Timeout
 	}
 	x.editTrace()
+	if x.policy.Protocol == cluster.HTTP2 {
+		x.upgrade = nil // there is none in HTTP/2: the backend may answer what it likes
+	}
 	x.sent = x.appendRequestHead(x.sent[:0])
 	x.whole = true
 	if err := x.takeReady(); err != nil {
 		return err
+	}
+	if x.policy.Protocol == cluster.HTTP1 && x.isGRPC() {
+		return grpcOverHTTP1(c.Name())
 	}
 	b := x.pick(c)
 	if b == nil {
@@ -54,6 +61,12 @@ func (x *exchange) forward() error {
 	for fresh := false; ; x.attempts++ {
 		x.tried.Add(b)
 		failed, err := x.try(b, fresh)
+		if err == nil && x.isUnavailable() {
+			if next := x.insteadOf(b); next != nil {
+				b, fresh = next, false
+				continue
+			}
+		}
 		if err == nil || severed(err) {
 			return err
 		}
@@ -175,6 +188,7 @@ func (x *exchange) try(b *cluster.Backend, fresh bool) (failure, error) {
 		reused:     x.up.reused,
 		idempotent: x.req.Idempotent(x.head),
 		whole:      x.whole,
+		untouched:  refusedStream(err),
 	}
 	failed.trouble, err = x.explain(b, failed.phase, err)
 	x.blame(b, failed, err)
@@ -184,16 +198,25 @@ func (x *exchange) try(b *cluster.Backend, fresh bool) (failure, error) {
 func (x *exchange) connect(b *cluster.Backend, fresh bool) (err error) {
 	p, loop := x.server.pools.of(b), x.server.loop
 	x.up = upstream{backend: b, pool: p, intro: x.client.introduction(x.policy.SendProxy)}
+	if !fresh && x.mayUseHTTP2() {
+		if far, reused, ok := p.open(x.policy); ok {
+			x.up.conn, x.up.reused = loop.AdoptNet(far), reused
+			return nil
+		}
+	}
 	if !fresh {
 		if x.up.conn = p.take(loop.Now(), x.policy, x.up.intro); x.up.conn != nil {
 			x.up.reused = true
 			return nil
 		}
 	}
-	to := stream.Target{Addr: b.Addr(), Preface: x.up.intro, TLS: x.policy.TLS}
+	to := stream.Target{Addr: b.Addr(), Preface: x.up.intro, TLS: x.encryption()}
 	for evictions := 0; ; evictions++ {
 		x.up.conn, err = loop.Dial(to, x.within(x.policy.Connect), x.conn)
-		if err == nil || !noDescriptors(err) || evictions == maxDialEvictions || !x.server.makeRoom("descriptors") {
+		if err == nil {
+			return x.agree()
+		}
+		if !noDescriptors(err) || evictions == maxDialEvictions || !x.server.makeRoom("descriptors") {
 			return err
 		}
 	}
@@ -354,11 +377,12 @@ func (x *exchange) explain(b *cluster.Backend, p phase, err error) (trouble, err
 	var (
 		fault  *Fault
 		broken *http1.Error
+		rules  *http2.ProtocolError
 	)
 	switch {
 	case errors.As(err, &fault):
 		return clientLeft, fault
-	case errors.As(err, &broken), errors.Is(err, errTooManyInterim), errors.Is(err, errUnasked):
+	case errors.As(err, &broken), errors.As(err, &rules), errors.Is(err, errTooManyInterim), errors.Is(err, errUnasked):
 		x.server.warn("a backend broke the rules of HTTP", b, err)
 		return malformed, badResponse(b.ClusterName(), err)
 	case cause.Timeout(err) && x.overdue():

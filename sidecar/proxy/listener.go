@@ -21,8 +21,9 @@ const (
 
 // Listener is one door: what its requests are asked, and by whom they are routed.
 type Listener struct {
-	terms  atomic.Pointer[Terms]
-	closed atomic.Bool
+	terms   atomic.Pointer[Terms]
+	closed  atomic.Bool
+	streams streams
 }
 
 // Terms are what a listener does with the requests that come in by it.
@@ -92,6 +93,7 @@ func (s *Server) Close(l *Listener) {
 	s.accepting.Lock()
 	s.closeDoors(func(of *Listener) bool { return of == l })
 	s.accepting.Unlock()
+	l.streams.close()
 	s.loop.EndIdle(func(h stream.Handler) bool {
 		c, ok := h.(*client)
 		return ok && c.listener == l

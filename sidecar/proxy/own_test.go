@@ -66,7 +66,6 @@ func TestEveryAnswerOfOurOwnHasAProxyStatus(t *testing.T) {
 		"many fields":           {alone, anything + strings.Repeat("X: a\r\n", 30) + "\r\n", 431, invalid},
 		"a transfer coding":     {alone, anything + "Transfer-Encoding: gzip, chunked\r\n\r\n", 501, invalid},
 		"HTTP/3 on a line":      {alone, "GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505, invalid},
-		"HTTP/2":                {alone, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, invalid},
 		"a loop":                {alone, anything + "Via: 1.1 sidecar-under-test\r\n\r\n", 508, "error=proxy_loop_detected"},
 		"no backend":            {alone, getRoot, 503, "error=destination_unavailable"},
 		"a route's answer":      {fixed(proxy.Decision{Respond: &proxy.Respond{Status: 418}}), getRoot, 418, "details="},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"outrider/sidecar/cluster"
+	"outrider/sidecar/http2"
 	"outrider/sidecar/stream"
 )
 
@@ -25,10 +26,11 @@ type pools struct {
 type pool struct {
 	gone func(*stream.Conn) // p.evict, made once
 
-	mu     sync.Mutex // guards what follows
-	idle   []idleConn
-	maxAge time.Duration // as of the last put
-	closed bool
+	mu       sync.Mutex // guards what follows
+	idle     []idleConn
+	sessions []session
+	maxAge   time.Duration // as of the last put
+	closed   bool
 }
 
 type idleConn struct {
@@ -36,6 +38,13 @@ type idleConn struct {
 	tls   *tls.Config   // that it was made with; nil: cleartext
 	intro string        // the PROXY protocol header that it began with: it is for that client alone
 	since time.Duration // of the loop's clock
+}
+
+// session is a connection over HTTP/2, which is never idle in the pool's sense: it
+// takes further requests while others are under way.
+type session struct {
+	*http2.Session
+	tls *tls.Config
 }
 
 func newPool() *pool {
@@ -67,6 +76,35 @@ func (p *pool) take(now time.Duration, policy *cluster.Policy, intro string) *st
 			c.conn.Close()
 		}
 	}
+}
+
+// open opens a stream over a session that is as good as one made by the policy.
+func (p *pool) open(policy *cluster.Policy) (far *stream.End, reused, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sessions = slices.DeleteFunc(p.sessions, func(s session) bool {
+		if s.tls != policy.TLS {
+			s.Retire()
+		}
+		return s.tls != policy.TLS || s.Ended()
+	})
+	for _, s := range p.sessions {
+		if far, reused, ok = s.Open(); ok {
+			return far, reused, true
+		}
+	}
+	return nil, false, false
+}
+
+// add keeps a session for further requests.
+func (p *pool) add(s session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		s.Retire() // once the stream is over that it was made for
+		return
+	}
+	p.sessions = append(p.sessions, s)
 }
 
 func (p *pool) pop(intro string) (c idleConn, ok bool) {
@@ -121,6 +159,7 @@ func (p *pool) expire(now time.Duration) {
 	}
 	old := slices.Clone(p.idle[:n])
 	p.idle = slices.Delete(p.idle, 0, n)
+	p.sessions = slices.DeleteFunc(p.sessions, func(s session) bool { return s.Ended() })
 	p.mu.Unlock()
 	closeAll(old)
 }
@@ -128,10 +167,13 @@ func (p *pool) expire(now time.Duration) {
 // close closes what is idle, and everything that comes back later.
 func (p *pool) close() {
 	p.mu.Lock()
-	idle := p.idle
-	p.idle, p.closed = nil, true
+	idle, sessions := p.idle, p.sessions
+	p.idle, p.sessions, p.closed = nil, nil, true
 	p.mu.Unlock()
 	closeAll(idle)
+	for _, s := range sessions {
+		s.Retire()
+	}
 }
 
 func closeAll(idle []idleConn) {

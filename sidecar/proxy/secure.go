@@ -47,6 +47,10 @@ func (s *Server) secure(c *client) {
 		return
 	}
 	c.tls = newTLS(state)
+	if state.NegotiatedProtocol == "h2" {
+		s.serveHTTP2(c)
+		return
+	}
 	s.loop.Start(c.conn, c)
 }
 

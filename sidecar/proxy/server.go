@@ -50,7 +50,9 @@ type Server struct {
 
 	accepting sync.Mutex // guards what follows
 	doors     []door
-	shut      bool // no further door opens
+	shut      bool              // no further door opens
+	streams   map[*streams]bool // that have begun
+	ended     bool              // no further ones begin
 
 	serving   atomic.Int64 // doors whose connections are accepted, or have still to be
 	clients   atomic.Int64
@@ -68,7 +70,7 @@ func New(o Options, settings *Settings) *Server {
 	}
 	s := &Server{
 		options: o, loop: o.Loop, guard: newGuard(),
-		warnings: warning.New(o.Log), strangers: warning.New(o.Log), born: time.Now(),
+		warnings: warning.New(o.Log), strangers: warning.New(o.Log), born: time.Now(), streams: make(map[*streams]bool),
 	}
 	s.Set(settings)
 	s.refreshDate()
@@ -209,7 +211,11 @@ func (s *Server) dismiss(conn *stream.Conn, fault *Fault) {
 
 // Drain has the Server ask its clients to leave: each response is the last one on its
 // connection from now on. New connections are still accepted.
-func (s *Server) Drain() { s.draining.Store(true) }
+func (s *Server) Drain() {
+	if !s.draining.Swap(true) {
+		s.eachStreams((*streams).sayGoodbye)
+	}
+}
 
 // Shutdown ends the Server gracefully: idle connections now, the others when
 // their exchange is over, and what is left when ctx is done by force.
@@ -217,6 +223,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 	s.Drain()
 	s.StopAccepting()
 	s.hearOut(ctx)
+	awaitStreams := s.closeStreams(ctx)
 	s.loop.StopIdle()
 	if !s.idleBy(ctx) {
 		s.loop.StopAll()
@@ -224,6 +231,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 		defer cancel()
 		s.idleBy(last) // a Route that never returns is not waited for
 	}
+	awaitStreams()
 	s.pools.close()
 }
 

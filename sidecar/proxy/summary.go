@@ -189,8 +189,16 @@ func (s *Summary) Query() (query []byte, has bool) {
 	return x.req.Query.Of(x.head), x.req.HasQuery
 }
 
-// Minor is the minor version of HTTP/1 that the client speaks.
-func (s *Summary) Minor() int { return s.Request.x.req.Minor }
+// Protocol is what the client speaks, such as "HTTP/1.1".
+func (s *Summary) Protocol() string {
+	switch x := s.Request.x; {
+	case x.client.stream:
+		return "HTTP/2"
+	case x.req.Minor == 0:
+		return "HTTP/1.0"
+	}
+	return "HTTP/1.1"
+}
 
 // Client is the address of the client's connection, which may be a proxy's.
 func (s *Summary) Client() string { return s.Request.x.client.ip }

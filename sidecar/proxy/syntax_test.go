@@ -84,7 +84,6 @@ func TestBadSyntaxIsRefused(t *testing.T) {
 		{"HTTP/1.", line("GET / HTTP/1."), 400},
 		{"a version in lower case", line("GET / http/1.1"), 400},
 		{"another protocol", line("GET / ICY/1.1"), 400},
-		{"the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
 		{"a blank behind the version", line("GET / HTTP/1.1 "), 400},
 		{"two blanks behind the method", line("GET  / HTTP/1.1"), 400},
 		{"two blanks before the version", line("GET /  HTTP/1.1"), 400},

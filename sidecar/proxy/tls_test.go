@@ -92,15 +92,16 @@ type secureServer struct {
 	names []string   // that were asked for, one for each handshake
 }
 
-func newSecureServer(t testing.TB, cert tls.Certificate, h http.HandlerFunc) *secureServer {
+func newSecureServer(t testing.TB, cert tls.Certificate, h http.HandlerFunc, protocols ...string) *secureServer {
 	t.Helper()
 	u := new(secureServer)
 	s := httptest.NewUnstartedServer(h)
+	s.EnableHTTP2 = len(protocols) > 0
 	s.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		u.names = append(u.names, hello.ServerName)
-		return &tls.Config{Certificates: []tls.Certificate{cert}}, nil
+		return &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: protocols}, nil
 	}}
 	s.Config.ErrorLog = log.New(t.Output(), "far end: ", 0)
 	s.StartTLS()

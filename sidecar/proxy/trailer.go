@@ -31,13 +31,19 @@ func appendTrailerField(dst []byte, h *http1.Head, buf []byte) []byte {
 	return append(dst[:len(dst)-1], "\r\n"...) // in the place of the last comma
 }
 
-// appendLastChunk ends a chunked body, with the trailer fields, in buf, that the
-// head announced and that may stand in a trailer.
-func appendLastChunk(dst []byte, trailer []http1.Field, announced, buf []byte) []byte {
+// passesTrailer tells whether a trailer field of the response goes to the client. In
+// HTTP/2 trailers need not be announced.
+func (x *exchange) passesTrailer(name []byte) bool {
+	return x.client.stream || names(x.announced, name)
+}
+
+// appendLastChunk ends a chunked body, with the trailer fields, in buf, that pass
+// and that may stand in a trailer.
+func appendLastChunk(dst []byte, trailer []http1.Field, passes func(name []byte) bool, buf []byte) []byte {
 	dst = append(dst, "0\r\n"...)
 	for _, f := range trailer {
 		name := f.Name.Of(buf)
-		if f.ID != http1.Other || !names(announced, name) || !http1.AllowedInTrailer(name) {
+		if f.ID != http1.Other || !http1.AllowedInTrailer(name) || !passes(name) {
 			continue
 		}
 		dst = append(dst, name...)

@@ -51,7 +51,8 @@ func (x *exchange) takeBody(dst *[]byte) (bool, error) {
 		*dst = appendBody(*dst, data, x.req.Body().Kind)
 	}
 	if err == nil && x.body.Done() && x.req.Body().Kind == http1.Chunked {
-		*dst = appendLastChunk(*dst, x.body.Trailer, x.announcedTrailers(), x.conn.Bytes())
+		announced := x.announcedTrailers()
+		*dst = appendLastChunk(*dst, x.body.Trailer, func(name []byte) bool { return names(announced, name) }, x.conn.Bytes())
 	}
 	x.conn.Advance(n)
 	x.progress.received += int64(n)

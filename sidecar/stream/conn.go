@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -56,6 +57,7 @@ type transport interface {
 	unpark() bool               // see Conn.Unpark
 
 	closeWrite() error
+	leave() (net.Conn, error) // see Conn.Leave
 	close()
 	abort()
 	remote() netip.AddrPort

@@ -91,8 +91,14 @@ func (t *netConn) read(p []byte, other *Conn) (int, error) {
 
 // readNow asks the kernel first. Under TLS there may be less than a record.
 func (t *netConn) readNow(p []byte) (int, error) {
-	if _, secure := t.net.(*tls.Conn); secure {
+	switch nc := t.net.(type) {
+	case *tls.Conn:
 		return 0, nil
+	case *End:
+		if !nc.ready() {
+			return 0, nil
+		}
+		return nc.Read(p)
 	}
 	t.peek.prepare(t.wire)
 	if t.peek.quiet() {
@@ -258,8 +264,11 @@ func (t *netConn) closeWrite() error {
 func (t *netConn) close() { _ = t.net.Close() }
 
 func (t *netConn) abort() {
-	if tcp, ok := t.wire.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
+	switch nc := t.wire.(type) {
+	case *net.TCPConn:
+		_ = nc.SetLinger(0)
+	case *End:
+		nc.Abort(io.ErrUnexpectedEOF)
 	}
 	_ = t.wire.Close() // without the alert that says that this is a clean end
 }

@@ -12,16 +12,16 @@ import "time"
 // Exchange is what became of one request. Byte slices are valid, and not changed,
 // until the call that they are handed to returns.
 type Exchange struct {
-	Client  string // the address of the client
-	Method  []byte // empty: no head was understood
-	Host    []byte
-	Path    []byte // as received
-	Query   []byte // behind the '?', which was there when HasQuery
-	Minor   int    // of HTTP/1
-	ID      []byte // of the request
-	Trace   []byte // the field traceparent
-	Cluster string // empty: none was chosen
-	Backend string // its address; empty: none was asked
+	Client   string // the address of the client
+	Method   []byte // empty: no head was understood
+	Host     []byte
+	Path     []byte // as received
+	Query    []byte // behind the '?', which was there when HasQuery
+	Protocol string // what the client speaks, such as "HTTP/1.1"
+	ID       []byte // of the request
+	Trace    []byte // the field traceparent
+	Cluster  string // empty: none was chosen
+	Backend  string // its address; empty: none was asked
 
 	HasQuery bool
 

@@ -24,8 +24,7 @@ func appendJSON(dst []byte, e *Exchange, now time.Time) []byte {
 		dst = append(appendTarget(dst, e, jsonEscape), '"')
 	}
 	if len(e.Method) > 0 {
-		dst = append(dst, `,"proto":"HTTP/1.`...)
-		dst = append(strconv.AppendInt(dst, int64(e.Minor), 10), '"')
+		dst = append(append(append(dst, `,"proto":"`...), e.Protocol...), '"')
 	}
 	dst = appendCount(dst, "status", int64(e.Status))
 	dst = appendCount(dst, "bytes_in", e.Received)
@@ -56,7 +55,7 @@ func appendText(dst []byte, e *Exchange, now time.Time) []byte {
 	if len(e.Method) > 0 {
 		dst = appendEscaped(dst, e.Method, textEscape)
 		dst = appendTarget(append(dst, ' '), e, textEscape)
-		dst = strconv.AppendInt(append(dst, " HTTP/1."...), int64(e.Minor), 10)
+		dst = append(append(dst, ' '), e.Protocol...)
 	}
 	dst = strconv.AppendInt(append(dst, `" `...), int64(e.Status), 10)
 	dst = strconv.AppendInt(append(dst, ' '), e.Sent, 10)

@@ -13,7 +13,7 @@ func moment() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 6_700_000, time.
 
 func full() *Exchange {
 	return &Exchange{
-		Client: "10.0.0.9", Method: []byte("GET"), Host: []byte("shop:80"), Path: []byte("/a"), Query: []byte("b=c"), HasQuery: true, Minor: 1,
+		Client: "10.0.0.9", Method: []byte("GET"), Host: []byte("shop:80"), Path: []byte("/a"), Query: []byte("b=c"), HasQuery: true, Protocol: "HTTP/1.1",
 		ID: []byte("00ff"), Trace: []byte("00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"), Cluster: "one", Backend: "10.0.0.7:8080",
 		Status: 502, Attempts: 2, Received: 20, Sent: 300, Rule: "route.js:7", Version: "ab12", Outcome: "default",
 		End: "backend/wait", Error: "http_response_incomplete", Detail: `it ended "early"`,

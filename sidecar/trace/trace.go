@@ -177,7 +177,8 @@ func (s *Span) Failed(err error) {
 // End is what became of a request.
 type End struct {
 	Scheme, Host, Path, Query, Client string
-	Minor, Status                     int
+	Protocol                          string // what the client speaks, such as "HTTP/1.1"
+	Status                            int
 	Cluster, Rule, Script, Outcome    string
 	RequestID                         string
 	Error, Detail                     string // empty: it came to its proper end
@@ -202,7 +203,7 @@ func (s *Span) End(e End) {
 	}
 	s.span.SetAttributes(texts(
 		"url.scheme", e.Scheme, "server.address", e.Host, "url.path", e.Path, "url.query", e.Query, "client.address", e.Client,
-		"network.protocol.version", fmt.Sprintf("1.%d", e.Minor), "error.type", e.Error,
+		"network.protocol.version", strings.TrimPrefix(e.Protocol, "HTTP/"), "error.type", e.Error,
 		"outrider.cluster", e.Cluster, "outrider.rule", e.Rule, "outrider.script", e.Script, "outrider.outcome", e.Outcome, "outrider.request_id", e.RequestID,
 	)...)
 	if e.Status > 0 {
