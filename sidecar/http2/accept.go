@@ -130,6 +130,9 @@ func copyHeader(to http.Header, response *http.Response) {
 	for _, name := range names(response.Trailer) {
 		to.Add("Trailer", name)
 	}
+	if response.StatusCode == http.StatusNotModified {
+		delete(to, "Content-Length") // that of a body which does not come: Go's own clients wait for it
+	}
 }
 
 // passBody passes on what is there, and what trails it.

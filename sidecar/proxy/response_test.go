@@ -100,6 +100,15 @@ func TestABadResponseIsA502(t *testing.T) {
 			if got := c.response(); got.StatusCode != 508 {
 				t.Errorf("then got %s", got.Status)
 			}
+			over := newSidecar(t, to(newUpstream(t, func(c *far) {
+				c.request()
+				c.write(response)
+				c.awaitClose()
+			})))
+			got2, _ := ask2(t, newHTTP2Client(t), newRequest2(t, "GET", "http://"+over.addr+"/", nil))
+			if got2.StatusCode != 502 || !strings.Contains(got2.Header.Get("Proxy-Status"), "error=http_protocol_error") {
+				t.Errorf("over HTTP/2 got %s %v", got2.Status, got2.Header)
+			}
 		})
 	}
 }
@@ -212,6 +221,10 @@ func TestSomeResponsesHaveNoBody(t *testing.T) {
 			}
 			if app.accepted() != 1 {
 				t.Errorf("%d connections upstream, want 1", app.accepted())
+			}
+			got2, body := ask2(t, newHTTP2Client(t), newRequest2(t, row.method, "http://"+s.addr+"/", nil))
+			if told := got2.Header.Get("Content-Length"); body != "" || !strings.Contains(row.response, " "+got2.Status[:3]+" ") || told != "" && !strings.Contains(row.framing, told) {
+				t.Errorf("over HTTP/2 got %s %v %q", got2.Status, got2.Header, body)
 			}
 		})
 	}

@@ -63,6 +63,24 @@ func TestACutResponseIsCutForTheClient(t *testing.T) {
 					t.Errorf("behind the cut the client got %q and %v", rest, err)
 				}
 			})
+			t.Run(name+" "+end+" over HTTP/2", func(t *testing.T) {
+				arrived := make(chan struct{})
+				app := newUpstream(t, func(c *far) {
+					c.request()
+					c.write(row.response)
+					<-arrived
+					cuts[end](&c.raw)
+				})
+				response, err := newHTTP2Client(t).Do(newRequest2(t, "GET", "http://"+newSidecar(t, to(app)).addr+"/", nil))
+				close(arrived)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer response.Body.Close()
+				if rest, err := io.ReadAll(response.Body); err == nil {
+					t.Errorf("%s %q looks whole", response.Status, rest)
+				}
+			})
 		}
 	}
 }
@@ -87,6 +105,9 @@ func TestACutResponseHeadIsA502(t *testing.T) {
 			}
 			if app.accepted() != 1 {
 				t.Errorf("the backend was asked %d times", app.accepted())
+			}
+			if got, _ := ask2(t, newHTTP2Client(t), newRequest2(t, "GET", "http://"+s.addr+"/", nil)); got.StatusCode != 502 {
+				t.Errorf("over HTTP/2 got %s", got.Status)
 			}
 		})
 	}
