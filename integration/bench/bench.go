@@ -204,7 +204,7 @@ func (b *bench) start(e entry) (*proxy, error) {
 	s := site{
 		Listen: listen, One: b.backend.one, Two: b.backend.two,
 		Workers: b.workers, Connections: max(64, 8*b.connections), Clients: b.clients,
-		Unbuffered: b.unbuffered, Upgrades: b.upgrades, variant: e.variant,
+		Unbuffered: b.unbuffered, Upgrades: b.upgrades, Streams: b.streams, variant: e.variant,
 		Dir: filepath.Join(b.dir, e.name+".d"), User: workerUser(),
 	}
 	if b.encrypted {

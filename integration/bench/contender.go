@@ -48,6 +48,7 @@ type site struct {
 	Unbuffered  bool         // bodies are passed on as they come
 	Upgrades    bool         // clients may ask for another protocol
 	TLS         *certificate // nil: cleartext
+	Streams     bool         // clients speak HTTP/2
 	User        string       // whom nginx's workers run as; empty: the user that starts it
 	variant
 }

@@ -71,6 +71,11 @@ func (b *bench) resume(ctx context.Context, p *proxy) (measurement, error) {
 	return b.shake(ctx, p, "resumed")
 }
 
+// stream sends requests over connections of HTTP/2 that stay.
+func (b *bench) stream(ctx context.Context, p *proxy) (measurement, error) {
+	return b.shake(ctx, p, "streams")
+}
+
 func (b *bench) shake(ctx context.Context, p *proxy, how string) (measurement, error) {
 	return b.meter(ctx, p, func() (load, error) {
 		return b.ownLoad(ctx, "shake", p.address, target, strconv.Itoa(int(b.duration.Seconds())), strconv.Itoa(b.connections), how)

@@ -20,6 +20,7 @@ type scenario struct {
 	fresh       bool   // each request has a connection of its own
 	upgrades    bool   // requests ask for WebSocket
 	encrypted   bool   // clients speak TLS
+	streams     bool   // and HTTP/2 in it
 
 	contenders []contender
 	before     func(*bench, context.Context) error // of each round; nil: nothing
@@ -60,6 +61,7 @@ func scenarios() []scenario {
 		{name: "tls1m", title: "TLS: answers of 1 MB (1 us/request is 1 ms per GB)", encrypted: true, bodyBytes: megabyte, unbuffered: true, contenders: encrypting(), view: encryptedView()},
 		{name: "handshake", title: "TLS: a connection with a whole handshake for each request", encrypted: true, contenders: encrypting(), measure: (*bench).shakeHands, view: shakeView()},
 		{name: "resume", title: "TLS: a connection that resumes a session for each request", encrypted: true, contenders: encrypting(), measure: (*bench).resume, view: shakeView()},
+		{name: "h2", title: "HTTP/2 from clients, HTTP/1.1 to backends: 8 connections, four streams each", encrypted: true, streams: true, contenders: encrypting(), measure: (*bench).stream, view: encryptedView()},
 		{name: "features", title: "What each feature costs", contenders: variants(), view: featureView()},
 		// The last: it fills the kernel's table of connections, where there is one, for two minutes.
 		{name: "fresh", title: "A new connection for each request", fresh: true, contenders: withoutFloor(central())},

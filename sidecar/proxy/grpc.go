@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"outrider/sidecar/cluster"
 	"outrider/sidecar/http1"
+	"outrider/sidecar/stream"
 )
 
 // isGRPC tells whether a request is gRPC's
@@ -96,9 +98,9 @@ func grpcOverHTTP1(name string) *Fault {
 }
 
 // isUnavailable tells whether the response says, in its head alone, that the server
-// is not available: it has done nothing about the request, which is whole.
+// is not available: it has done nothing about the request, which can be sent again.
 func (x *exchange) isUnavailable() bool {
-	if !x.isGRPC() || !x.whole || x.upload.running {
+	if !x.isGRPC() || x.resp.Body(false).Kind != http1.None {
 		return false
 	}
 	told := false
@@ -106,7 +108,31 @@ func (x *exchange) isUnavailable() bool {
 	for _, f := range x.resp.Fields {
 		told = told || equalFold(f.Name.Of(buf), "grpc-status") && string(f.Value.Of(buf)) == strconv.Itoa(grpcUnavailable)
 	}
-	return told && x.resp.Body(false).Kind == http1.None
+	if !told {
+		return false
+	}
+	x.upload.stop() // this backend does not want the rest
+	return x.whole && x.takeRest()
+}
+
+// restPatience is how long the rest of a call is waited for, so that it can be sent
+// again. That of a unary call is on its way; a stream may have no end.
+const restPatience = 100 * time.Millisecond
+
+// takeRest takes what is left of the request's body into what is sent first. False:
+// that is not all of it.
+func (x *exchange) takeRest() bool {
+	x.conn.SetReadLimit(restPatience)
+	for !x.body.Done() {
+		took, err := x.takeBody(&x.sent)
+		if err != nil || len(x.sent) > maxReplay {
+			return false
+		}
+		if !took && x.conn.Fill(stream.BodyBuffer, nil) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // insteadOf chooses the backend for one more try in place of a response that says

@@ -22,7 +22,7 @@ type streams struct {
 	server *http.Server
 	queue  *queue
 	limits Limits         // that server was made by
-	ended  sync.WaitGroup // servers
+	ended  sync.WaitGroup // servers, and the connections that they have
 	closed bool
 
 	life context.Context // of the servers that are retired
@@ -78,6 +78,7 @@ func (st *streams) take(s *Server, nc net.Conn, c *client) bool {
 		st.begin(s, limits)
 	}
 	st.served.Store(nc, c)
+	st.ended.Add(1)
 	st.queue.conns <- nc // the server accepts: it is not retired while mu is held
 	return true
 }
@@ -143,6 +144,7 @@ func (st *streams) begin(s *Server, limits Limits) {
 			}
 			if c, ours := st.served.LoadAndDelete(nc); ours {
 				c.(*client).Gone()
+				st.ended.Done()
 			}
 		},
 	}

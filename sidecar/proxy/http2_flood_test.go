@@ -12,7 +12,7 @@ import (
 )
 
 // floodFrames is how many frames a flood has, if it gets so far.
-const floodFrames = 20_000
+const floodFrames = 4000
 
 // dialFrames is a client that speaks HTTP/2 frame by frame, and listens to nothing.
 func dialFrames(t testing.TB, addr string) *framer {

@@ -1,10 +1,12 @@
 // Command shake makes connections over TLS, each with a handshake of its own and one
-// request, as fast as they come.
+// request, as fast as they come; or, with streams, sends requests over connections of
+// HTTP/2 that stay, four at a time over each.
 //
-//	shake host:port path seconds connections full|resumed
+//	shake host:port path seconds connections full|resumed|streams
 //
 // It prints one line, as pace does. A request is bad when its answer is not 200, and a
-// resumed one also when the server wanted a whole handshake again.
+// resumed one also when the server wanted a whole handshake again, one of a stream also
+// when it is not in HTTP/2.
 package main
 
 import (
@@ -31,13 +33,14 @@ func main() {
 type visitor struct {
 	address, path string
 	config        *tls.Config
+	client        *http.Client // for streams
 	took          []time.Duration
 	bad           int
 }
 
 func run(arguments []string, out io.Writer) error {
 	if len(arguments) != 5 {
-		return fmt.Errorf("%d arguments, want host:port path seconds connections full|resumed", len(arguments))
+		return fmt.Errorf("%d arguments, want host:port path seconds connections full|resumed|streams", len(arguments))
 	}
 	seconds, err := strconv.Atoi(arguments[2])
 	if err != nil {
@@ -55,6 +58,12 @@ func run(arguments []string, out io.Writer) error {
 	for i := range visitors {
 		v := &visitor{address: arguments[0], path: arguments[1], config: settings(arguments[4] == "resumed")}
 		visitors[i] = v
+		if arguments[4] == "streams" {
+			v.client = overOne(v.config)
+			if i%perConnection > 0 {
+				v.client = visitors[i-1].client
+			}
+		}
 		tasks.Go(func() { errs[i] = v.visitUntil(end) })
 	}
 	tasks.Wait()
@@ -96,8 +105,34 @@ func (v *visitor) visitUntil(end time.Time) error {
 	}
 }
 
-// visit is one connection, from the dial to the answer.
+// perConnection is how many visitors share a connection of HTTP/2.
+const perConnection = 4
+
+// overOne is a client that speaks HTTP/2 over one connection.
+func overOne(config *tls.Config) *http.Client {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP2(true)
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: config, Protocols: protocols, DisableCompression: true}}
+}
+
+// ask is one stream, from the request to the end of the answer.
+func (v *visitor) ask() (good bool, err error) {
+	response, err := v.client.Get("https://" + v.address + v.path)
+	if err != nil {
+		return false, err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return false, err
+	}
+	return response.StatusCode == http.StatusOK && response.ProtoMajor == 2, nil
+}
+
+// visit is one connection, from the dial to the answer; or one stream.
 func (v *visitor) visit() (good bool, err error) {
+	if v.client != nil {
+		return v.ask()
+	}
 	conn, err := tls.Dial("tcp", v.address, v.config)
 	if err != nil {
 		return false, err

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -52,6 +53,17 @@ func TestEachConnectionButTheFirstResumes(t *testing.T) {
 	address, whole, resumed := server(t, nil, http.StatusOK)
 	if requests, bad := told(t, address, "resumed"); bad != 0 || whole.Load() != 2 || resumed.Load() != requests {
 		t.Errorf("%d requests, %d bad; the server counts %d whole handshakes and %d resumed ones", requests, bad, whole.Load(), resumed.Load())
+	}
+}
+
+func TestStreamsShareConnections(t *testing.T) {
+	address, _, _ := server(t, &tls.Config{NextProtos: []string{"h2"}}, http.StatusOK)
+	if requests, bad := told(t, address, "streams"); bad != 0 {
+		t.Errorf("%d of %d requests are bad", bad, requests)
+	}
+	address, _, _ = server(t, nil, http.StatusOK)
+	if err := run([]string{address, "/", "1", "2", "streams"}, io.Discard); err == nil {
+		t.Error("a server of HTTP/1.1 will do")
 	}
 }
 
