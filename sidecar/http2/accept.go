@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,7 +40,7 @@ func Accept(w http.ResponseWriter, r *http.Request, near *stream.End, serve func
 	lost := onDone(r, near)
 	defer lost()
 	defer func() { _ = near.Close() }()
-	_, _ = near.Write(head) // it fits: nobody has written before
+	near.Begin(head)
 	serve()
 	if r.Body != nil && r.Body != http.NoBody {
 		var uploading sync.WaitGroup
@@ -72,6 +73,21 @@ func onDone(r *http.Request, near *stream.End) (stop func()) {
 }
 
 var errGone = errors.New("the client has reset the stream")
+
+// TurnAway answers a stream that there is no room for: 503, or what gRPC has for that.
+func TurnAway(w http.ResponseWriter, r *http.Request, why string) {
+	h := w.Header()
+	h.Set("Retry-After", "1")
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+		h.Set("Content-Type", "application/grpc")
+		h.Set("Grpc-Status", "14")
+		h.Set("Grpc-Message", why)
+		return
+	}
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = io.WriteString(w, why+"\n")
+}
 
 // refuse answers a request that is malformed.
 func refuse(w http.ResponseWriter, err error) {

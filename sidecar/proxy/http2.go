@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"outrider/sidecar/http2"
 	"outrider/sidecar/stream"
 )
@@ -36,25 +38,41 @@ type streams struct {
 // they can be served, or that floods it with other frames.
 const (
 	maxStreams       = 100
-	connectionWindow = 256 << 10 // bytes that a client may send ahead
+	connectionWindow = 128 << 10 // bytes that a client may send ahead
 	streamWindow     = 128 << 10
 	frameSize        = 16 << 10
 	pingAfter        = 30 * time.Second // of silence
+
+	// What they take of limits.buffers: net/http's own memory, and the pair with the
+	// task at its other end.
+	connectionCost = connectionWindow + 48<<10
+	streamCost     = 64 << 10
 )
 
 // serveHTTP2 gives a connection whose client speaks HTTP/2 to net/http, together
 // with what it has said.
 func (s *Server) serveHTTP2(c *client) {
-	c.remote, c.local = c.conn.Remote(), c.conn.Local()
-	nc, err := c.conn.Leave()
-	if err != nil {
+	if !s.loop.Claim(connectionCost) {
+		s.short()
+		c.conn.Close()
 		c.Gone()
 		return
 	}
-	if !c.listener.streams.take(s, nc, c) {
-		_ = nc.Close()
-		c.Gone()
+	c.remote, c.local = c.conn.Remote(), c.conn.Local()
+	nc, err := c.conn.Leave()
+	if err == nil && c.listener.streams.take(s, nc, c) {
+		return
 	}
+	if err == nil {
+		_ = nc.Close()
+	}
+	s.loop.Disclaim(connectionCost)
+	c.Gone()
+}
+
+// short tells that there is no memory for another connection or stream.
+func (s *Server) short() {
+	s.warnings.Warn("limits.buffers", logrus.Fields{"limit": s.settings.Load().Limits.Memory, "waiting": s.loop.Waiting()}, tooMany)
 }
 
 // take reports false when the listener is closed.
@@ -144,6 +162,7 @@ func (st *streams) begin(s *Server, limits Limits) {
 			}
 			if c, ours := st.served.LoadAndDelete(nc); ours {
 				c.(*client).Gone()
+				s.loop.Disclaim(connectionCost)
 				st.ended.Done()
 			}
 		},
@@ -194,6 +213,12 @@ func (st *streams) force() {
 
 // serveStream carries out one request of an HTTP/2 connection.
 func (s *Server) serveStream(w http.ResponseWriter, r *http.Request, over *client) {
+	if !s.loop.Claim(streamCost) {
+		s.short()
+		http2.TurnAway(w, r, "outrider: "+tooMany)
+		return
+	}
+	defer s.loop.Disclaim(streamCost)
 	near, far := stream.Pair(net.TCPAddrFromAddrPort(over.local), net.TCPAddrFromAddrPort(over.remote))
 	http2.Accept(w, r, near, func() {
 		conn := s.loop.AdoptNet(far)

@@ -1,14 +1,18 @@
 package proxy_test
 
 import (
+	"context"
 	"io"
 	"net"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"outrider/sidecar/stream"
 )
 
 // floodFrames is how many frames a flood has, if it gets so far.
@@ -136,4 +140,57 @@ func TestAMalformedRequestOfHTTP2GoesNowhere(t *testing.T) {
 			t.Errorf("upstream got %q", r.raw)
 		}
 	}
+}
+
+func TestWhatHTTP2TakesCountsAgainstTheMemory(t *testing.T) {
+	stuck := make(chan struct{})
+	up := newUpstream(t, func(c *far) {
+		for r := c.request(); r != nil; r = c.request() {
+			if strings.HasPrefix(r.raw, "GET /stuck") {
+				c.await(stuck)
+			}
+			c.write(ok)
+		}
+	})
+	defer close(stuck)
+	loop := newLoop()
+	sc := newSidecar(t, to(up), func(s *setup) { s.options.Loop, s.settings.Limits.Memory = loop, 2<<20 })
+	client := newHTTP2Client(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	full := make(chan struct{})
+	var once sync.Once
+	var streams sync.WaitGroup
+	for range 60 {
+		streams.Go(func() {
+			response, err := client.Do(newRequest2(t, "GET", "http://"+sc.addr+"/stuck", nil).WithContext(ctx))
+			if err != nil {
+				return
+			}
+			defer response.Body.Close()
+			if body, _ := io.ReadAll(response.Body); response.StatusCode == 503 && response.Header.Get("Retry-After") == "1" && strings.Contains(string(body), "limits.buffers") {
+				once.Do(func() { close(full) })
+			}
+		})
+	}
+	<-full
+	cancel()
+	streams.Wait()
+	until(t, "the streams to be over", func() bool { return sc.Active() == 0 })
+
+	var conns []*framer
+	for range 30 {
+		conns = append(conns, dialFrames(t, sc.addr))
+	}
+	until(t, "connections to be turned away", func() bool { return sc.Clients() <= 13 }) // 2 MiB of 176 KiB each, and the first
+	if response, body := ask2(t, client, newRequest2(t, "GET", "http://"+sc.addr+"/", nil)); response.StatusCode != 200 && response.StatusCode != 503 {
+		t.Errorf("a client that was there before got %s %q", response.Status, body)
+	}
+	expectOK(t, sc.exchange(t, getRoot))
+	for _, f := range conns {
+		_ = f.nc.Close()
+	}
+	client.CloseIdleConnections()
+	// The client of HTTP/1.1 is still there, and over net.Conn waits in a read.
+	until(t, "all memory to be given back", func() bool { return loop.Buffers().Lent() <= stream.SmallBuffer })
 }

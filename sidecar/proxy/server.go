@@ -192,13 +192,15 @@ func (s *Server) turnAway(conn *stream.Conn) {
 	s.dismiss(conn, fault)
 }
 
+const tooMany = "too many requests at once (limits.buffers)"
+
 // overloaded answers a request that there was no memory for.
 func (s *Server) overloaded(conn *stream.Conn) {
 	fault := &Fault{
 		Status: http.StatusServiceUnavailable, Type: "proxy_internal_response", RetryAfter: true,
-		Detail: "too many requests at once (limits.buffers)",
+		Detail: tooMany,
 	}
-	s.warnings.Warn("limits.buffers", logrus.Fields{"limit": s.settings.Load().Limits.Memory, "waiting": s.loop.Waiting()}, fault.Detail)
+	s.short()
 	s.dismiss(conn, fault)
 }
 

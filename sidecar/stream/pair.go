@@ -10,7 +10,7 @@ import (
 )
 
 // pairBuffer is how many bytes one direction of a Pair holds.
-const pairBuffer = 64 << 10
+const pairBuffer = 16 << 10
 
 // End is one end of a connection within the process. It is a net.Conn whose writes
 // are buffered; one task at a time reads, and one writes.
@@ -96,7 +96,7 @@ func (d *direction) write(p []byte) (n int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for len(p) > 0 {
-		room := pairBuffer - (len(d.buf) - d.r)
+		room := max(0, pairBuffer-(len(d.buf)-d.r))
 		switch {
 		case d.left:
 			return n, syscall.EPIPE
@@ -152,6 +152,14 @@ func (e *End) Close() error {
 	e.out.finish(io.EOF)
 	e.in.leave()
 	return nil
+}
+
+// Begin writes the first bytes, however many they are, without waiting.
+func (e *End) Begin(p []byte) {
+	e.out.mu.Lock()
+	defer e.out.mu.Unlock()
+	e.out.buf = append(e.out.buf, p...)
+	e.out.changed.Broadcast()
 }
 
 // CloseWrite tells the other end that nothing more comes; reading goes on.

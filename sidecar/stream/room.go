@@ -47,6 +47,24 @@ func (l *Loop) Bound(bytes int64, patience time.Duration) {
 // Waiting is the number of turns that wait for room.
 func (l *Loop) Waiting() int { return int(l.room.waits.Load()) }
 
+// Claim takes so many bytes of the memory that Bound bounds, for what takes some outside
+// of turns and lent buffers, until Disclaim. False: there is no room for that.
+func (l *Loop) Claim(bytes int64) bool {
+	if !l.room.fits(bytes) {
+		return false
+	}
+	l.buffers.lent.Add(bytes)
+	return true
+}
+
+// Disclaim gives back what was claimed.
+func (l *Loop) Disclaim(bytes int64) {
+	l.buffers.lent.Add(-bytes)
+	if l.room.waits.Load() > 0 {
+		l.room.admit()
+	}
+}
+
 // enter begins a turn, or lets it wait.
 func (r *room) enter(c *Conn) {
 	if r.bytes.Load() == 0 || r.waits.Load() == 0 && r.has() {
