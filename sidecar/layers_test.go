@@ -65,6 +65,7 @@ func allowed() map[string][]string {
 		"outrider/integration/prometheus":         {"outrider/integration/program"},
 		"outrider/integration/bench/reverseproxy": {},
 		"outrider/integration/bench/shake":        {},
+		"outrider/integration/bench/unary":        {},
 	}
 }
 

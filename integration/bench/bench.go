@@ -34,6 +34,7 @@ type bench struct {
 
 	wrk, wrkVersion string
 	backendProgram  string
+	callee          string // the backend of calls
 	certificate     certificate
 
 	scenario // what is measured now
@@ -96,6 +97,9 @@ func prepare(ctx context.Context, o options, dir string, progress io.Writer) (*b
 	if _, err := shop.path(ctx, program{name: "shake", pkg: "outrider/integration/bench/shake"}); err != nil {
 		return nil, err
 	}
+	if b.callee, err = shop.path(ctx, program{name: "unary", pkg: "outrider/integration/bench/unary"}); err != nil {
+		return nil, err
+	}
 	if b.certificate, err = newCertificate(dir); err != nil {
 		return nil, err
 	}
@@ -142,7 +146,11 @@ func (b *bench) needed() []string {
 // run measures every contender once per round: A B C, A B C, ...
 func (b *bench) run(ctx context.Context) (results, error) {
 	var err error
-	if b.backend, err = startBackend(b.backendProgram, b.bodyBytes, b.emptyLines(), b.layout.load); err != nil {
+	program := b.backendProgram
+	if b.calls {
+		program = b.callee
+	}
+	if b.backend, err = startBackend(program, b.bodyBytes, b.emptyLines(), b.layout.load); err != nil {
 		return nil, err
 	}
 	defer b.backend.close()
@@ -204,7 +212,7 @@ func (b *bench) start(e entry) (*proxy, error) {
 	s := site{
 		Listen: listen, One: b.backend.one, Two: b.backend.two,
 		Workers: b.workers, Connections: max(64, 8*b.connections), Clients: b.clients,
-		Unbuffered: b.unbuffered, Upgrades: b.upgrades, Streams: b.streams, variant: e.variant,
+		Unbuffered: b.unbuffered, Upgrades: b.upgrades, Streams: b.streams, Calls: b.calls, variant: e.variant,
 		Dir: filepath.Join(b.dir, e.name+".d"), User: workerUser(),
 	}
 	if b.encrypted {

@@ -49,6 +49,7 @@ type site struct {
 	Upgrades    bool         // clients may ask for another protocol
 	TLS         *certificate // nil: cleartext
 	Streams     bool         // clients speak HTTP/2
+	Calls       bool         // backends speak it, in cleartext
 	User        string       // whom nginx's workers run as; empty: the user that starts it
 	variant
 }

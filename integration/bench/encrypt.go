@@ -76,6 +76,11 @@ func (b *bench) stream(ctx context.Context, p *proxy) (measurement, error) {
 	return b.shake(ctx, p, "streams")
 }
 
+// call makes unary calls of gRPC.
+func (b *bench) call(ctx context.Context, p *proxy) (measurement, error) {
+	return b.shake(ctx, p, "calls")
+}
+
 func (b *bench) shake(ctx context.Context, p *proxy, how string) (measurement, error) {
 	return b.meter(ctx, p, func() (load, error) {
 		return b.ownLoad(ctx, "shake", p.address, target, strconv.Itoa(int(b.duration.Seconds())), strconv.Itoa(b.connections), how)

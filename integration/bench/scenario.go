@@ -21,6 +21,7 @@ type scenario struct {
 	upgrades    bool   // requests ask for WebSocket
 	encrypted   bool   // clients speak TLS
 	streams     bool   // and HTTP/2 in it
+	calls       bool   // backends speak HTTP/2, in cleartext
 
 	contenders []contender
 	before     func(*bench, context.Context) error // of each round; nil: nothing
@@ -62,6 +63,7 @@ func scenarios() []scenario {
 		{name: "handshake", title: "TLS: a connection with a whole handshake for each request", encrypted: true, contenders: encrypting(), measure: (*bench).shakeHands, view: shakeView()},
 		{name: "resume", title: "TLS: a connection that resumes a session for each request", encrypted: true, contenders: encrypting(), measure: (*bench).resume, view: shakeView()},
 		{name: "h2", title: "HTTP/2 from clients, HTTP/1.1 to backends: 8 connections, four streams each", encrypted: true, streams: true, contenders: encrypting(), measure: (*bench).stream, view: encryptedView()},
+		{name: "grpc", title: "gRPC, unary calls: 8 connections over TLS, four calls each, h2c to the backends", encrypted: true, streams: true, calls: true, contenders: encrypting(), measure: (*bench).call, view: encryptedView()},
 		{name: "features", title: "What each feature costs", contenders: variants(), view: featureView()},
 		// The last: it fills the kernel's table of connections, where there is one, for two minutes.
 		{name: "fresh", title: "A new connection for each request", fresh: true, contenders: withoutFloor(central())},

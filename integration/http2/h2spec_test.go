@@ -91,7 +91,7 @@ func walk(group *spec.TestGroup, visit func(id string, test *spec.TestCase)) {
 }
 
 // start runs the real program before a backend.
-func start(t *testing.T, backend string, plain, secure *net.TCPAddr) {
+func start(t *testing.T, backend string, plain, secure *net.TCPAddr, env ...string) {
 	t.Helper()
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "outrider")
@@ -108,7 +108,7 @@ status: { listen: "" }
 admin: { listen: "" }
 `, plain, secure, backend))
 	sidecar := exec.Command(binary, "run")
-	sidecar.Dir, sidecar.Env = dir, []string{"XDG_RUNTIME_DIR=" + dir}
+	sidecar.Dir, sidecar.Env = dir, append(env, "XDG_RUNTIME_DIR="+dir)
 	sidecar.Stderr, sidecar.Stdout = t.Output(), io.Discard
 	if err := sidecar.Start(); err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -31,7 +30,14 @@ var (
 // when the exchange is over, and panics with http.ErrAbortHandler to reset a stream
 // whose response is not whole.
 func Accept(w http.ResponseWriter, r *http.Request, near *stream.End, serve func()) {
-	head, chunked, err := appendRequest(make([]byte, 0, 1<<10), r)
+	opening := r.Header[protocolField] != nil
+	var chunked bool
+	head, err := make([]byte, 0, 1<<10), error(nil)
+	if opening {
+		head, err = appendOpening(head, r)
+	} else {
+		head, chunked, err = appendRequest(head, r)
+	}
 	if err != nil {
 		near.Abort(err)
 		refuse(w, err)
@@ -42,7 +48,7 @@ func Accept(w http.ResponseWriter, r *http.Request, near *stream.End, serve func
 	defer func() { _ = near.Close() }()
 	near.Begin(head)
 	serve()
-	if r.Body != nil && r.Body != http.NoBody {
+	if r.Body != nil && r.Body != http.NoBody && !opening {
 		var uploading sync.WaitGroup
 		uploading.Go(func() { upload(near, r, chunked) })
 		defer uploading.Wait()
@@ -78,7 +84,7 @@ var errGone = errors.New("the client has reset the stream")
 func TurnAway(w http.ResponseWriter, r *http.Request, why string) {
 	h := w.Header()
 	h.Set("Retry-After", "1")
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+	if isGRPC(r.Header) {
 		h.Set("Content-Type", "application/grpc")
 		h.Set("Grpc-Status", "14")
 		h.Set("Grpc-Message", why)
@@ -117,6 +123,9 @@ func respond(w http.ResponseWriter, r *http.Request, near *stream.End) error {
 			return err
 		}
 		header := w.Header()
+		if response.StatusCode == http.StatusSwitchingProtocols {
+			return tunnel(w, r, response, near, from)
+		}
 		interim := response.StatusCode < http.StatusOK
 		if interim && response.StatusCode != http.StatusContinue { // net/http says 100 itself, once the body is read
 			copyHeader(header, response)

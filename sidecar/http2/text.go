@@ -83,13 +83,19 @@ func appendResponse(dst []byte, r *http.Response, toHead bool) (head []byte, chu
 	}
 	bodyAllowed := http1.BodyAllowed(r.StatusCode, toHead)
 	switch {
-	case r.ContentLength >= 0 && (r.ContentLength == 0 || len(r.Trailer) == 0):
+	case r.ContentLength == 0, r.ContentLength > 0 && !mayTrail(r):
 		dst = append(strconv.AppendInt(append(dst, "Content-Length: "...), r.ContentLength, 10), "\r\n"...)
 	case bodyAllowed:
 		dst, chunked = append(dst, "Transfer-Encoding: chunked\r\n"...), true
 	}
 	return append(dst, "Connection: close\r\n\r\n"...), chunked, nil
 }
+
+// mayTrail tells whether a trailer may follow the body, which a length would leave no
+// place for: it is announced, or the response is gRPC's, which never announces it.
+func mayTrail(r *http.Response) bool { return len(r.Trailer) > 0 || isGRPC(r.Header) }
+
+func isGRPC(h http.Header) bool { return strings.HasPrefix(h.Get("Content-Type"), "application/grpc") }
 
 // appendInterim appends a response that another one follows.
 func appendInterim(dst []byte, status int, fields http.Header) ([]byte, error) {

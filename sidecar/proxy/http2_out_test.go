@@ -123,6 +123,20 @@ func TestBodiesAndTrailersPassToABackendOverHTTP2(t *testing.T) {
 	}
 }
 
+func TestTheTrailersOfGRPCPassBehindABodyWithALength(t *testing.T) {
+	app, _ := newHTTP2Server(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/grpc")
+		w.Header().Set("Content-Length", "2")
+		_, _ = io.WriteString(w, "ok")
+		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
+	})
+	sc := newSidecar(t, at(app), speaking(cluster.HTTP2))
+	response, body := ask2(t, newHTTP2Client(t), newRequest2(t, "POST", "http://"+sc.addr+"/", nil))
+	if body != "ok" || response.Trailer.Get("Grpc-Status") != "0" {
+		t.Errorf("got %q and %v", body, response.Trailer)
+	}
+}
+
 func TestAResponseThatABackendResetsIsCutForTheClient(t *testing.T) {
 	app, _ := newHTTP2Server(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "half")

@@ -1,8 +1,8 @@
 // Command shake makes connections over TLS, each with a handshake of its own and one
 // request, as fast as they come; or, with streams, sends requests over connections of
-// HTTP/2 that stay, four at a time over each.
+// HTTP/2 that stay, four at a time over each; with calls these are unary ones of gRPC.
 //
-//	shake host:port path seconds connections full|resumed|streams
+//	shake host:port path seconds connections full|resumed|streams|calls
 //
 // It prints one line, as pace does. A request is bad when its answer is not 200, and a
 // resumed one also when the server wanted a whole handshake again, one of a stream also
@@ -11,6 +11,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -33,14 +34,15 @@ func main() {
 type visitor struct {
 	address, path string
 	config        *tls.Config
-	client        *http.Client // for streams
+	client        *http.Client // for streams and calls
+	calls         bool
 	took          []time.Duration
 	bad           int
 }
 
 func run(arguments []string, out io.Writer) error {
 	if len(arguments) != 5 {
-		return fmt.Errorf("%d arguments, want host:port path seconds connections full|resumed|streams", len(arguments))
+		return fmt.Errorf("%d arguments, want host:port path seconds connections full|resumed|streams|calls", len(arguments))
 	}
 	seconds, err := strconv.Atoi(arguments[2])
 	if err != nil {
@@ -58,7 +60,7 @@ func run(arguments []string, out io.Writer) error {
 	for i := range visitors {
 		v := &visitor{address: arguments[0], path: arguments[1], config: settings(arguments[4] == "resumed")}
 		visitors[i] = v
-		if arguments[4] == "streams" {
+		if v.calls = arguments[4] == "calls"; v.calls || arguments[4] == "streams" {
 			v.client = overOne(v.config)
 			if i%perConnection > 0 {
 				v.client = visitors[i-1].client
@@ -117,7 +119,15 @@ func overOne(config *tls.Config) *http.Client {
 
 // ask is one stream, from the request to the end of the answer.
 func (v *visitor) ask() (good bool, err error) {
-	response, err := v.client.Get("https://" + v.address + v.path)
+	request, err := http.NewRequest(http.MethodGet, "https://"+v.address+v.path, http.NoBody)
+	if err != nil {
+		return false, err
+	}
+	if v.calls {
+		request.Method, request.Body, request.ContentLength = http.MethodPost, io.NopCloser(bytes.NewReader(message[:])), int64(len(message))
+		request.Header = http.Header{"Content-Type": {"application/grpc"}, "Te": {"trailers"}}
+	}
+	response, err := v.client.Do(request)
 	if err != nil {
 		return false, err
 	}
@@ -125,8 +135,14 @@ func (v *visitor) ask() (good bool, err error) {
 	if _, err := io.Copy(io.Discard, response.Body); err != nil {
 		return false, err
 	}
-	return response.StatusCode == http.StatusOK && response.ProtoMajor == 2, nil
+	good = response.StatusCode == http.StatusOK && response.ProtoMajor == 2
+	return good && (!v.calls || response.Trailer.Get("Grpc-Status") == "0"), nil
 }
+
+// message is one of gRPC, of 123 bytes, in its frame.
+//
+//nolint:gochecknoglobals // immutable
+var message = [128]byte{4: 123}
 
 // visit is one connection, from the dial to the answer; or one stream.
 func (v *visitor) visit() (good bool, err error) {
