@@ -60,7 +60,8 @@ func run(ctx context.Context, from *source) error {
 	defer tasks.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	tasks.Go(func() { obeySignals(ctx, a) })
+	heard := listenForSignals() // before anybody is told that we are there
+	tasks.Go(func() { heard.obey(ctx, a) })
 	tasks.Go(func() { followFiles(ctx, from, a, log) })
 	tasks.Go(func() { new(scavenger).run(ctx) })
 	return a.Run(ctx)
@@ -76,19 +77,27 @@ func showDashboard(a *app.App) {
 	}
 }
 
-// obeySignals does what SIGHUP asks for, and where there is one SIGUSR1. What they
-// did not do they have logged.
-func obeySignals(ctx context.Context, a *app.App) {
-	hangup, rotated := make(chan os.Signal, 1), make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	notifyRotated(rotated)
-	defer signal.Stop(hangup)
-	defer signal.Stop(rotated)
+// signals are those that ask for something: SIGHUP, and where there is one SIGUSR1.
+type signals struct{ hangup, rotated chan os.Signal }
+
+// listenForSignals has them ask from now on: before, they end the process.
+func listenForSignals() signals {
+	s := signals{make(chan os.Signal, 1), make(chan os.Signal, 1)}
+	signal.Notify(s.hangup, syscall.SIGHUP)
+	notifyRotated(s.rotated)
+	return s
+}
+
+// obey does what the signals ask for, until ctx is done. What that did not do it has
+// logged.
+func (s signals) obey(ctx context.Context, a *app.App) {
+	defer signal.Stop(s.hangup)
+	defer signal.Stop(s.rotated)
 	for {
 		select {
-		case <-hangup:
+		case <-s.hangup:
 			_ = a.Reload(ctx)
-		case <-rotated:
+		case <-s.rotated:
 			_ = a.ReopenLogs()
 		case <-ctx.Done():
 			return
