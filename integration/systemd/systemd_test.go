@@ -139,7 +139,7 @@ func TestARestartBehindASocketThatStaysOpenFailsNoRequest(t *testing.T) {
 	}
 	for range 10 {
 		before := served.Load()
-		eventually(t, "requests are served", func() bool { return t.Failed() || served.Load() > before+20 })
+		program.Eventually(t, patience, "requests are served", func() bool { return t.Failed() || served.Load() > before+20 })
 		a.stop()
 		a.expect("STOPPING=1")
 		a.start()
@@ -225,20 +225,5 @@ func TestTheUnitsAreWellFormed(t *testing.T) {
 	command := exec.Command(verify, "verify", "--man=no", filepath.Join(folder, "outrider.service"), filepath.Join(folder, "outrider.socket"))
 	if text, err := command.CombinedOutput(); err != nil || bytes.Contains(text, []byte(folder)) {
 		t.Errorf("%v\n%s", err, text)
-	}
-}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(patience)
-	defer deadline.Stop()
-	look := time.NewTicker(5 * time.Millisecond)
-	defer look.Stop()
-	for !holds() {
-		select {
-		case <-look.C:
-		case <-deadline.C:
-			t.Fatalf("not within %v: %s", patience, what)
-		}
 	}
 }

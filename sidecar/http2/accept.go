@@ -30,14 +30,7 @@ var (
 // when the exchange is over, and panics with http.ErrAbortHandler to reset a stream
 // whose response is not whole.
 func Accept(w http.ResponseWriter, r *http.Request, near *stream.End, serve func()) {
-	opening := r.Header[protocolField] != nil
-	var chunked bool
-	head, err := make([]byte, 0, 1<<10), error(nil)
-	if opening {
-		head, err = appendOpening(head, r)
-	} else {
-		head, chunked, err = appendRequest(head, r)
-	}
+	head, chunked, err := appendStart(make([]byte, 0, 1<<10), r)
 	if err != nil {
 		near.Abort(err)
 		refuse(w, err)
@@ -48,7 +41,7 @@ func Accept(w http.ResponseWriter, r *http.Request, near *stream.End, serve func
 	defer func() { _ = near.Close() }()
 	near.Begin(head)
 	serve()
-	if r.Body != nil && r.Body != http.NoBody && !opening {
+	if r.Body != nil && r.Body != http.NoBody && !opensTunnel(r) {
 		var uploading sync.WaitGroup
 		uploading.Go(func() { upload(near, r, chunked) })
 		defer uploading.Wait()

@@ -19,6 +19,17 @@ import (
 // with GODEBUG=http2xconnect=1 in the environment of the process.
 const protocolField = ":protocol"
 
+func opensTunnel(r *http.Request) bool { return r.Header[protocolField] != nil }
+
+// appendStart appends the head of what a stream asks for: a request, or a WebSocket.
+func appendStart(dst []byte, r *http.Request) (head []byte, chunked bool, err error) {
+	if !opensTunnel(r) {
+		return appendRequest(dst, r)
+	}
+	head, err = appendOpening(dst, r)
+	return head, false, err
+}
+
 // appendOpening appends the head of the request that opens a WebSocket over HTTP/1.1,
 // for one that does so over HTTP/2, where there are no keys (RFC 8441, 5).
 func appendOpening(dst []byte, r *http.Request) ([]byte, error) {
