@@ -40,6 +40,10 @@ func TestGRPCCheck(t *testing.T) {
 	s := grpc.NewServer()
 	grpc_health_v1.RegisterHealthServer(s, said)
 	app := newGRPCServer(t, s)
+	former := serve(t, func(conn net.Conn) { // it reads on: an end with bytes unread would be a reset
+		_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+		_, _ = io.Copy(io.Discard, conn)
+	})
 	silent := serve(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
 	for _, row := range []struct {
 		name  string
@@ -52,7 +56,7 @@ func TestGRPCCheck(t *testing.T) {
 		{"a service that does not serve", GRPC{Service: "shop.v1.Till"}, app, "not serving"},
 		{"a service that it does not know", GRPC{Service: "shop.v1.Shelf"}, app, "service unknown"},
 		{"a server without the protocol", GRPC{}, newGRPCServer(t, grpc.NewServer()), "no grpc.health.v1"},
-		{"a server of HTTP/1.1", GRPC{}, answering(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").addr(), "no HTTP/2 answer"},
+		{"a server of HTTP/1.1", GRPC{}, former.addr(), "no HTTP/2 answer"},
 		{"a server that says nothing", GRPC{}, silent.addr(), "timeout"},
 		{"nobody", GRPC{}, nobody(t), "refused"},
 	} {
