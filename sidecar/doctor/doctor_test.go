@@ -219,7 +219,8 @@ func TestAddressesThatAreTakenAreWrong(t *testing.T) {
 
 	p = patient(t, fmt.Sprintf("listen: \"127.0.0.1:0\"\nstatus: { listen: \"\" }\nadmin: { listen: \"\" }\ngossip: { listen: %q }\n%s",
 		packets.LocalAddr(), clusterOne("127.0.0.1:9")))
-	expect(t, p.ports(t.Context()), Wrong, "gossip.listen", "udp "+packets.LocalAddr().String()+": address already in use", "ss -lunp")
+	found = slices.DeleteFunc(p.ports(t.Context()), func(f Finding) bool { return strings.HasPrefix(f.What, "tcp ") }) // another program may have taken it
+	expect(t, found, Wrong, "gossip.listen", "udp "+packets.LocalAddr().String()+": address already in use", "ss -lunp")
 }
 
 func TestAnAddressThatIsNotHereIsWrong(t *testing.T) {
