@@ -171,7 +171,7 @@ func passiveKeys(p *Passive) section {
 		{name: "window", value: duration(&p.Window, 100*time.Millisecond, time.Hour), def: "10s",
 			doc: "How long a failure counts."},
 		{name: "for", value: duration(&p.For, 10*time.Millisecond, time.Hour), def: "10s",
-			doc: "How long the backend is out; no check shortens it. Then it is on trial, one request at a time: a success brings it back, a failure keeps it out for twice as long (up to 5m)."},
+			doc: "How long the backend is out; no check shortens it, unless checks saw it down as well and well again, as one that restarts. Then it is on trial, one request at a time: a success brings it back, a failure keeps it out for twice as long (up to 5m)."},
 		{name: "max_out", value: percent(&p.MaxOut, 100), def: "50%",
 			doc: "The most of a cluster's backends, rounded down, that are out by this at a time."},
 		{name: "on", value: passiveWords{list[string]{into: &p.On, kind: "list of failures", item: passiveWord}}, def: "connect,timeout,reset",

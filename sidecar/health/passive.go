@@ -52,14 +52,14 @@ type stage uint8
 
 const (
 	serving stage = iota
-	ejected       // out until a time, whatever checks say
+	ejected       // out until a time, or until checks saw it down and well again
 	trying        // back on trial: the next result decides
 )
 
 // ejection is what requests alone have shown of a target: a circuit breaker. A
 // plain value but for the slice; its methods work on the time that they are given.
 //
-//	          Failures within Window            For is over
+//	          Failures within Window            For is over, or acquitted
 //	serving ------------------------> ejected ---------------> trying
 //	   ^                                 ^                       |  |
 //	   |        a good response          |      a failure:       |  |
@@ -128,6 +128,15 @@ func (e *ejection) succeed(now time.Time) {
 // wake puts a target whose time out is over on trial.
 func (e *ejection) wake(now time.Time) {
 	if e.stage == ejected && !now.Before(e.until) {
+		e.stage = trying
+	}
+}
+
+// acquit forgets what requests ran into before checks saw the target down as well,
+// and well again since: it has stopped and started, and says nothing of it now.
+func (e *ejection) acquit() {
+	e.failures, e.seen = nil, nil
+	if e.stage == ejected {
 		e.stage = trying
 	}
 }

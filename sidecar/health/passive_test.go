@@ -72,6 +72,60 @@ func TestRequestsAloneTakeATargetOutWhateverChecksSay(t *testing.T) {
 	})
 }
 
+func TestChecksThatSawItDownTooBringItBackOnTrialBeforeItsTime(t *testing.T) {
+	for _, row := range []struct {
+		what     string
+		restarts time.Duration // how long nobody listens
+	}{{"too short for two checks", 50 * time.Millisecond}, {"out by checks as well", 3 * time.Second}} {
+		t.Run(row.what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				far := &farEnd{}
+				one, two := target(0, far), target(1, &farEnd{})
+				one.Passive, two.Passive = standard(), standard()
+				m := monitor(t, one, two)
+				time.Sleep(2 * time.Second)
+				far.become(refused())
+				for range 5 {
+					m.Observe(one.Key, cutOff())
+				}
+				time.Sleep(row.restarts)
+				if got := stateOf(m, one.Key); got != Down {
+					t.Fatalf("while nobody listens it is %v", got)
+				}
+				far.become(nil)
+				time.Sleep(1500 * time.Millisecond)
+				if got := stateOf(m, one.Key); got != Trial {
+					t.Fatalf("with a check that is well again it is %v", got)
+				}
+				m.Observe(one.Key, Evidence{OK: true, Source: FromTraffic})
+				if got := stateOf(m, one.Key); got != Up {
+					t.Errorf("after a good response it is %v", got)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatRequestsMetBeforeARestartDoesNotCountAfterIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := &farEnd{}
+		one, two := target(0, far), target(1, &farEnd{})
+		one.Passive, two.Passive = standard(), standard()
+		m := monitor(t, one, two)
+		for range 4 {
+			m.Observe(one.Key, cutOff())
+		}
+		far.become(refused())
+		time.Sleep(2 * time.Second)
+		far.become(nil)
+		time.Sleep(1500 * time.Millisecond)
+		m.Observe(one.Key, cutOff())
+		if got := stateOf(m, one.Key); got != Up {
+			t.Errorf("the first failure since it has started makes it %v", got)
+		}
+	})
+}
+
 func TestATrialThatFailsLastsTwiceAsLongUpToABound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, keys := watching(t, standard(), 2)

@@ -48,6 +48,7 @@ type watch struct {
 	started  time.Time // last check
 	ended    time.Time
 	again    time.Time // a check is wanted that begins after this; zero: none is
+	stopped  bool      // a check failed, and not as many as Rise were fine since
 	local    string    // why the last check could not be made
 
 	failing   time.Time // when its present run of bad results began; zero: there is none
@@ -107,9 +108,14 @@ func (w *watch) checked(err error, now time.Time, dice float64) {
 	switch {
 	case err == nil:
 		w.take(Evidence{OK: true, Source: FromCheck}, now)
+		if w.stopped && !w.streak.Down && w.streak.Good >= w.target.Rise {
+			w.stopped = false
+			w.passive.acquit()
+		}
 	case cause.Local(err):
 		w.local = cause.Of(err, 0)
 	default:
+		w.stopped = true
 		w.take(Evidence{Source: FromCheck, Reason: w.reason(err)}, now)
 	}
 	w.answerDoubt(err == nil || w.local != "", now)
@@ -188,6 +194,9 @@ func (w *watch) observe(ev Evidence, now time.Time) {
 	case w.streak.Down: // it is out already, and a check can bring it back
 	case w.target.Passive.On.has(ev.Kind):
 		w.passive.fail(w.target.Passive, ev.Reason, now, w.mayGo)
+		if w.passive.stage == ejected && w.target.Checker != nil {
+			w.verify(now) // one that has stopped is to be seen while it is down
+		}
 	}
 	if ev.OK || ev.Kind == NoConnection || ev.Kind == NoAnswer {
 		w.observeReach(ev, now)
