@@ -12,7 +12,7 @@ import (
 // findings are what a look over the syntax tree found that is no fault.
 type findings struct {
 	route    position  // where route is declared; none if it comes about in another way
-	literals []literal // the cluster names that it returns literally
+	literals []literal // the cluster names that it returns literally, and the keys that no decision has
 	warnings []warning
 	places   []position // of the returns, where somebody asks
 }
@@ -26,6 +26,7 @@ type warning struct {
 type literal struct {
 	name string
 	at   position
+	key  bool // of an object that decides, and none that it may have
 }
 
 // lint refuses what parses but may not run: BigInt literals, an async or
@@ -147,7 +148,7 @@ func (s *source) collectLiterals(body ast.Node, found *[]literal) {
 func (s *source) collectTargets(returned ast.Expression, found *[]literal) {
 	switch e := returned.(type) {
 	case *ast.StringLiteral:
-		*found = append(*found, literal{e.Value.String(), s.at(e.Idx)})
+		*found = append(*found, literal{name: e.Value.String(), at: s.at(e.Idx)})
 	case *ast.ConditionalExpression:
 		s.collectTargets(e.Consequent, found)
 		s.collectTargets(e.Alternate, found)
@@ -156,17 +157,34 @@ func (s *source) collectTargets(returned ast.Expression, found *[]literal) {
 			s.collectTargets(element, found)
 		}
 	case *ast.ObjectLiteral:
+		decides := slices.ContainsFunc(e.Value, decidesBy)
 		for _, property := range e.Value {
-			s.collectProperty(property, found)
+			s.collectProperty(property, decides, found)
 		}
 	}
 }
 
+// decidesBy tells a property that only a decision has from a weight.
+func decidesBy(property ast.Property) bool {
+	keyed, ok := property.(*ast.PropertyKeyed)
+	if !ok || keyed.Computed || !isKey(keyed.Key, "cluster") && !isKey(keyed.Key, "respond") {
+		return false
+	}
+	_, weight := keyed.Value.(*ast.NumberLiteral)
+	return !weight
+}
+
 // collectProperty looks at a property of an object that is returned: its cluster,
-// or one of its weights.
-func (s *source) collectProperty(property ast.Property, found *[]literal) {
+// one of its weights, or what it must not have where it decides.
+func (s *source) collectProperty(property ast.Property, decides bool, found *[]literal) {
 	keyed, ok := property.(*ast.PropertyKeyed)
 	if !ok || keyed.Computed {
+		return
+	}
+	key, ok := keyed.Key.(*ast.StringLiteral)
+	unknown := ok && !slices.Contains(decisionKeys, key.Value.String())
+	if decides && unknown {
+		*found = append(*found, literal{key.Value.String(), s.at(key.Idx), true})
 		return
 	}
 	if _, weight := keyed.Value.(*ast.NumberLiteral); !weight {
@@ -175,9 +193,8 @@ func (s *source) collectProperty(property ast.Property, found *[]literal) {
 		}
 		return
 	}
-	key, ok := keyed.Key.(*ast.StringLiteral)
-	if ok && !slices.Contains(decisionKeys, key.Value.String()) {
-		*found = append(*found, literal{key.Value.String(), s.at(key.Idx)})
+	if unknown {
+		*found = append(*found, literal{name: key.Value.String(), at: s.at(key.Idx)})
 	}
 }
 
@@ -228,8 +245,13 @@ func walk(v reflect.Value, visit func(node any) bool) {
 
 // warnOfUnknownLiterals names the clusters that route returns literally and that
 // do not exist. It is no fault: clusters come and go with the configuration.
+// Neither is a key that no decision has: that return may never be reached.
 func (s *Script) warnOfUnknownLiterals(literals []literal) {
 	for _, l := range literals {
+		if l.key {
+			s.log.Warnf("%s: every request for which this is returned fails: %s", l.at, unknownKey(l.name))
+			continue
+		}
 		if _, _, ok := s.options.Clusters.Health(l.name); !ok {
 			s.log.Warnf("%s: route returns %q, which is no cluster%s", l.at, l.name, didYouMean(l.name, s.options.Clusters.Names()))
 		}

@@ -74,10 +74,18 @@ var (
 	respondKeys  = []string{"status", "headers", "body"}
 )
 
+// unknownKey says of a key of a returned object that no decision has it.
+func unknownKey(key string) string {
+	if hint := didYouMean(key, decisionKeys); hint != "" {
+		return fmt.Sprintf("the unknown key %q%s", shorten(key, maxName), hint)
+	}
+	return fmt.Sprintf("the unknown key %q; there are %s", shorten(key, maxName), strings.Join(decisionKeys, ", "))
+}
+
 func (rt *runtime) toDecision(object *goja.Object, keys []string) Decision {
 	for _, key := range keys {
 		if !slices.Contains(decisionKeys, key) {
-			return rt.badReturn("route returned an object with the unknown key %q%s", shorten(key, maxName), didYouMean(key, decisionKeys))
+			return rt.badReturn("route returned an object with %s", unknownKey(key))
 		}
 	}
 	rule, err := ruleOf(object.Get("rule"))

@@ -222,7 +222,7 @@ func TestUnknownNamesFromClientsDoNotFillTheMemory(t *testing.T) {
 	}
 }
 
-func TestUnknownLiteralClusterIsToldAtLoad(t *testing.T) {
+func TestUnknownLiteralClusterOrKeyIsToldAtLoad(t *testing.T) {
 	s := load(t, `function route(req) {
   const helper = () => 'whatever';
   if (req.path === '/a') return 'tow';
@@ -230,9 +230,13 @@ func TestUnknownLiteralClusterIsToldAtLoad(t *testing.T) {
   if (req.path === '/c') return { cluster: req.ip ? 'nix' : 'two', rule: 'free text' };
   if (req.path === '/d') return { one: 90, "tow": 10 };
   if (req.path === '/e') return { cluster: { one: 90, 'thre': 10 }, timeout: 300, path: '/free' };
+  if (req.path === '/f') return { cluster: 'one', headers: {} };
+  if (req.path === '/g') return { respond: { status: 204 }, "requestheaders": {} };
   return helper() && 'one';
 }`)
 	for _, want := range []string{
+		`route.js:8:51: every request for which this is returned fails: the unknown key "headers"; there are cluster, rule, requestHeaders, responseHeaders, path, hashKey, timeout, respond`,
+		`route.js:9:61: every request for which this is returned fails: the unknown key "requestheaders"; did you mean "requestHeaders"?`,
 		`route.js:3:33: route returns "tow", which is no cluster; did you mean "two"?`,
 		`route.js:4:41: route returns "thre", which is no cluster; did you mean "three"?`,
 		`route.js:5:53: route returns "nix", which is no cluster`,
@@ -243,7 +247,7 @@ func TestUnknownLiteralClusterIsToldAtLoad(t *testing.T) {
 			t.Errorf("missing %q in\n%s", want, s.messages())
 		}
 	}
-	if got := len(s.logs.AllEntries()); got != 5 {
+	if got := len(s.logs.AllEntries()); got != 7 {
 		t.Errorf("%d warnings:\n%s", got, s.messages())
 	}
 }
