@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -52,15 +53,20 @@ func reloadVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "reload",
 		Short: "Make a running sidecar read configuration and script again",
-		Long:  "Exit code 1 when it refuses them: then what ran before goes on.",
-		Args:  cobra.NoArgs,
+		Long: "Exit code 1 when it refuses them: then what ran before goes on. A script that was taken back\n" +
+			"stays out until its files change, and the rest is reloaded; that is exit code 1, too.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return from.ask(cmd.Context(), func(ctx context.Context, running *admin.Client) error {
 				if err := running.Reload(ctx); err != nil {
 					return err
 				}
 				fmt.Fprintln(cmd.OutOrStdout(), "reloaded")
-				return nil
+				now, err := running.Status(ctx)
+				if err == nil && now.Config.LastReloadError != "" {
+					return errors.New("the script stays as it was: " + now.Config.LastReloadError)
+				}
+				return err
 			})
 		},
 	}

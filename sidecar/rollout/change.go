@@ -54,7 +54,7 @@ func (v *Versions) takeUp() {
 	v.changing.Lock()
 	settings := v.settings
 	v.changing.Unlock()
-	candidate, err := v.Prepare(settings)
+	candidate, err := v.prepare(settings, v.build)
 	if err != nil {
 		active := v.active.Load()
 		v.log.WithField("script", active.name()).Errorf("script refused, %s stays: %v", active.hash, err)
@@ -71,14 +71,31 @@ type Candidate struct {
 	settings Settings
 	took     time.Duration // to build
 	moves    record.Moves
+	fault    error // why it is not what the files hold
 }
 
 // Prepare builds what the files hold now, to run with these settings. On an error
-// nothing has changed, and Status tells of it.
+// nothing has changed, and Status tells of it. Where they hold a version that was
+// taken back the active one goes on, with these settings.
 func (v *Versions) Prepare(s Settings) (*Candidate, error) {
+	var refused *refusal
+	c, err := v.prepare(s, func(s Settings) (*version, error) {
+		next, err := v.build(s)
+		if errors.As(err, &refused) {
+			return v.load(s, v.active.Load().snapshot)
+		}
+		return next, err
+	})
+	if err == nil && refused != nil {
+		c.fault = refused
+	}
+	return c, err
+}
+
+func (v *Versions) prepare(s Settings, build func(Settings) (*version, error)) (*Candidate, error) {
 	v.changing.Lock()
 	began := time.Now()
-	next, err := v.build(s)
+	next, err := build(s)
 	if err != nil {
 		v.tell(err)
 		v.changing.Unlock()
@@ -158,8 +175,11 @@ func (c *Candidate) Activate() {
 	v.settings = c.settings
 	v.shadow.want(c.settings)
 	v.keepDecisions(c.settings.Record)
+	defer v.tell(c.fault)
+	if c.fault != nil {
+		v.log.WithField("script", v.active.Load().name()).Errorf("script refused, %s stays: %v", v.active.Load().hash, c.fault)
+	}
 	if c.next == nil {
-		v.tell(nil)
 		return
 	}
 	v.activate(c.next)
@@ -192,22 +212,24 @@ func (v *Versions) tell(fault error) {
 }
 
 // activate swaps versions. The new one is on probation, unless it is the old one
-// with other settings.
+// with other settings: then the one before that stays the one before.
 func (v *Versions) activate(next *version) {
 	old := v.active.Load()
 	next.since = time.Now()
-	if next.hash != old.hash {
-		v.refused = nil
-		next.trial.Store(newTrial(next.settings.Probation, next.since, old.errorRate()))
-	} else {
+	if next.hash == old.hash {
 		next.trial.Store(old.trial.Load())
+		next.before.Store(old.before.Load())
+		v.active.Store(next)
+		v.retire(old)
+		return
 	}
+	v.refused = nil
+	next.trial.Store(newTrial(next.settings.Probation, next.since, old.errorRate()))
 	next.before.Store(old)
 	v.active.Store(next)
 	old.before.Store(nil)
 	v.retire(v.previous)
 	v.previous = old
-	v.tell(nil)
 }
 
 func (v *Versions) retire(old *version) {
@@ -276,7 +298,7 @@ func (v *Versions) Rollback() error {
 
 // takeBack makes the version before active. It is trusted: it was active before.
 func (v *Versions) takeBack(why error) {
-	bad, good := v.active.Load(), v.previous
+	bad, good := v.active.Load(), v.renewed(v.previous)
 	good.trial.Store(nil)
 	v.taken.Add(1)
 	v.active.Store(good)
@@ -288,6 +310,22 @@ func (v *Versions) takeBack(why error) {
 		Errorf("script %s taken back, %s is active again: %v", bad.hash, good.hash, why)
 	bad.before.Store(nil)
 	v.retire(bad)
+}
+
+// renewed is the version with the settings of now. Should it not load by them, it
+// goes on with its own.
+func (v *Versions) renewed(old *version) *version {
+	if same(old.settings, v.settings) {
+		return old
+	}
+	fresh, err := v.load(v.settings, old.snapshot)
+	if err != nil {
+		v.log.WithFields(logrus.Fields{"script": old.name(), "version": old.hash}).Errorf("it goes on with the settings of before: %v", err)
+		return old
+	}
+	fresh.since = old.since
+	v.retire(old)
+	return fresh
 }
 
 // keep writes the active version to the state directory.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"outrider/scripting"
+	"outrider/sidecar/rollout"
 )
 
 const brokenForSome = `function route(req) {
@@ -51,10 +52,11 @@ func TestAVersionThatFailsForSeveralClientsIsTakenBack(t *testing.T) {
 	}
 
 	// The files hold it still: it stays out, whoever asks.
-	if _, err := s.Prepare(s.settings()); err == nil || !strings.Contains(err.Error(), "was taken back (5 of ") {
-		t.Errorf("it is taken up again: %v", err)
+	s.reload(func(*rollout.Settings) {})
+	if got := s.Status().Version; got != before {
+		t.Errorf("it is taken up again: %s", got)
 	}
-	if fault := s.Status().Fault; fault == nil || !strings.Contains(fault.Error(), "until the files change") {
+	if fault := s.Status().Fault; fault == nil || !strings.Contains(fault.Error(), "was taken back (5 of ") || !strings.Contains(fault.Error(), "until the files change") {
 		t.Errorf("the status tells %v", fault)
 	}
 	s.write(strings.Replace(brokenForSome, "req.nothing.here", "'two'", 1))
@@ -97,6 +99,72 @@ func TestARollbackByHandLastsUntilTheFilesChange(t *testing.T) {
 		t.Error("it goes back twice")
 	}
 	s.write(always("two") + "\n")
+	s.awaitDecision("two")
+}
+
+// reload has it go on with other settings.
+func (s *site) reload(change func(*rollout.Settings)) {
+	s.t.Helper()
+	settings := s.settings()
+	change(&settings)
+	candidate, err := s.Prepare(settings)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	candidate.Activate()
+}
+
+func TestOtherSettingsMakeNoVersionToGoBackTo(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	keeps := func(with *setup) { with.options.StateDir = dir }
+	s := open(t, always("one"), keeps).watched()
+	before := s.Status().Version
+	s.write(always("two"))
+	s.awaitDecision("two")
+	for i := range 3 {
+		s.reload(func(with *rollout.Settings) { with.Timeout = time.Duration(i+2) * time.Second })
+	}
+	if got := s.Status().Previous; got != before || !s.Status().OnProbation {
+		t.Fatalf("the version before is %q, not %s: %+v", got, before, s.Status())
+	}
+	must(t, s.Rollback())
+	if got := s.decides("/"); got != "one" {
+		t.Errorf("after a rollback it decides %s", got)
+	}
+	if got := open(t, always("two"), keeps).decides("/"); got != "one" {
+		t.Errorf("after a restart it decides %s", got)
+	}
+}
+
+func TestTheVersionThatComesBackHasTheSettingsOfNow(t *testing.T) {
+	s := open(t, brokenForSome).watched()
+	s.write(always("one"))
+	s.awaitDecision("one")
+	s.reload(func(with *rollout.Settings) { with.OnError = "one" })
+	must(t, s.Rollback())
+	if d := s.Route(from(1, "/some/x")); !d.Outcome.Failed() || d.Cluster != "one" {
+		t.Errorf("%+v, and on_error says one", d)
+	}
+}
+
+func TestAVersionThatWasTakenBackDoesNotKeepOtherSettingsOut(t *testing.T) {
+	s := open(t, brokenForSome).watched()
+	good := s.Status().Version
+	s.write(always("one"))
+	s.awaitDecision("one")
+	must(t, s.Rollback())
+	s.reload(func(with *rollout.Settings) { with.OnError = "one" })
+	if d := s.Route(from(1, "/some/x")); d.Version != good || d.Cluster != "one" {
+		t.Errorf("%+v, and on_error says one", d)
+	}
+	if fault := s.Status().Fault; fault == nil || s.log.count("script refused, "+good+" stays") != 1 {
+		t.Errorf("that the files hold another version is not told: %v\n%s", fault, s.log.text.String())
+	}
+	s.reload(func(with *rollout.Settings) { with.OnError = "one" })
+	if s.Status().Fault == nil {
+		t.Error("a second time it is not told")
+	}
+	s.write(always("two"))
 	s.awaitDecision("two")
 }
 
