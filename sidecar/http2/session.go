@@ -159,7 +159,7 @@ func (s *Session) read(near *stream.End) (*http.Request, error) {
 		case err != nil:
 			return nil, err
 		case done:
-			return s.request(&parsed, head, from), nil
+			return s.request(&parsed, head, from, near), nil
 		}
 	}
 }
@@ -167,7 +167,7 @@ func (s *Session) read(near *stream.End) (*http.Request, error) {
 // ownFields is what a proxy's own fields add to a head at most, in bytes.
 const ownFields = 16 << 10
 
-func (s *Session) request(parsed *http1.Request, head []byte, rest *bufio.Reader) *http.Request {
+func (s *Session) request(parsed *http1.Request, head []byte, rest *bufio.Reader, near *stream.End) *http.Request {
 	authority := string(parsed.Authority.Of(head))
 	target := string(parsed.Target.Of(head))
 	r := &http.Request{
@@ -196,7 +196,7 @@ func (s *Session) request(parsed *http1.Request, head []byte, rest *bufio.Reader
 		r.Header["User-Agent"] = []string{""} // or net/http tells its own
 	}
 	framing := parsed.Body()
-	body := &requestBody{from: rest, trailer: r.Trailer}
+	body := &requestBody{near: near, from: rest, trailer: r.Trailer}
 	body.state.Start(framing)
 	switch framing.Kind {
 	case http1.None:
@@ -211,7 +211,8 @@ func (s *Session) request(parsed *http1.Request, head []byte, rest *bufio.Reader
 
 // requestBody is the body of a request as it comes from the engine.
 type requestBody struct {
-	from    *bufio.Reader
+	near    *stream.End
+	from    *bufio.Reader // over near
 	state   http1.Body
 	trailer http.Header // filled in at the end
 	rest    []byte      // data that was taken, in from's buffer
@@ -265,7 +266,11 @@ func (b *requestBody) more() error {
 	}
 }
 
-func (*requestBody) Close() error { return nil }
+// Close is called when the backend takes no more of it. It may have answered.
+func (b *requestBody) Close() error {
+	b.near.CloseRead()
+	return nil
+}
 
 // streamError has the shape of an error of net/http's that is not exported: it lets
 // itself be seen as one of another package's

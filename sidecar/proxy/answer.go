@@ -32,7 +32,7 @@ func (x *exchange) answer() error {
 	uploaded := x.endUpload()
 	x.giveBackUpstream(uploaded)
 	switch {
-	case !uploaded:
+	case !uploaded && (!stays || !x.skipBody()):
 		x.ending = loiter
 	case !stays:
 		x.ending = x.farewell()
@@ -232,6 +232,38 @@ func (x *exchange) bodyWaited(err error) error {
 func (x *exchange) endUpload() bool {
 	x.upload.stop()
 	return x.delivered
+}
+
+// skipBody reads what is left of a body that its backend answered before it had all
+// of it. A client that has sent the rest meanwhile takes its connection for free, and
+// would lose the next request to a close. Not ok: it is too much, or takes too long.
+func (x *exchange) skipBody() bool {
+	s, c := x.server, x.conn
+	defer s.loiterers.Add(-1)
+	if s.loiterers.Add(1) > maxLoiterers || x.body.Left() > loiterBytes {
+		return false
+	}
+	deadline := c.Loop().Now() + loiterFor
+	for passed := 0; !x.body.Done(); {
+		_, n, err := x.body.Next(c.Bytes())
+		if err != nil {
+			return false
+		}
+		c.Advance(n)
+		x.progress.received += int64(n)
+		if passed += n; n > 0 {
+			continue
+		}
+		left := deadline - c.Loop().Now()
+		if passed > loiterBytes || left <= 0 {
+			return false
+		}
+		c.SetReadLimit(left)
+		if c.Fill(stream.BodyBuffer, nil) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // giveBackUpstream keeps the connection for another request only when both

@@ -98,6 +98,25 @@ func TestRequestsAtATimeShareAConnectionOverHTTP2(t *testing.T) {
 	}
 }
 
+func TestABackendOverHTTP2MayAnswerBeforeItHasTheBody(t *testing.T) {
+	app, _ := newHTTP2Server(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	sc := newSidecar(t, at(app), speaking(cluster.HTTP2))
+	var clients sync.WaitGroup
+	for _, size := range []int{1, 30 << 10, 60 << 10, 150 << 10} {
+		clients.Go(func() {
+			c := dialRaw(t, sc.addr)
+			for range 200 {
+				c.send("POST / HTTP/1.1\r\nHost: a\r\n" + lengthOf(strings.Repeat("x", size)))
+				if a := c.response(); a.StatusCode != http.StatusTeapot || a.err != nil {
+					t.Errorf("with a body of %d bytes: %s (%v)", size, a.Status, a.err)
+					return
+				}
+			}
+		})
+	}
+	clients.Wait()
+}
+
 func TestBodiesAndTrailersPassToABackendOverHTTP2(t *testing.T) {
 	app, _ := newHTTP2Server(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Trailer", "X-Sum")

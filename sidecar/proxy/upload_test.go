@@ -243,6 +243,35 @@ func TestAnEarlyAnswerIsNotLostWhenTheClientGoesOnSending(t *testing.T) {
 	}
 }
 
+// Who was answered early and has then sent all of its body may take its connection
+// for free.
+func TestAClientThatWasAnsweredEarlySendsTheRestAndAsksAgain(t *testing.T) {
+	up := newUpstream(t, func(c *far) {
+		if !strings.HasPrefix(c.readUntil("\r\n\r\n"), "GET") {
+			c.write("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
+			_ = c.awaitClose()
+			return
+		}
+		c.write(ok)
+	})
+	sc := newSidecar(t, to(up))
+	body := strings.Repeat("x", 100<<10)
+	for name, row := range map[string]struct{ begin, rest string }{
+		"with a length": {"Content-Length: " + fmt.Sprint(len(body)) + "\r\n\r\n" + body[:10], body[10:]},
+		"in chunks":     {"Transfer-Encoding: chunked\r\n\r\na\r\n" + body[:10], fmt.Sprintf("\r\n%x\r\n%s\r\n0\r\nX: y\r\n\r\n", len(body), body)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dialRaw(t, sc.addr).send("POST / HTTP/1.1\r\nHost: a\r\n" + row.begin)
+			if a := c.response(); a.StatusCode != http.StatusRequestEntityTooLarge || a.body != "big" || a.Close {
+				t.Fatalf("got %s with body %q, close %v (%v)", a.Status, a.body, a.Close, a.err)
+			}
+			c.send(row.rest)
+			c.send(getRoot)
+			expectOK(t, c.response())
+		})
+	}
+}
+
 const expecting = "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
 
 func TestAnExpectationIsPassedOn(t *testing.T) {

@@ -34,6 +34,7 @@ type direction struct {
 	r       int
 	end     error // what the reader gets behind the bytes: io.EOF, or why they are not all
 	left    bool  // the reader is gone
+	unread  bool  // the reader wants no more: what is written goes nowhere
 	onLeft  func()
 
 	readBy, writeBy deadline
@@ -74,7 +75,7 @@ func (d *direction) read(p []byte) (int, error) {
 	defer d.mu.Unlock()
 	for {
 		switch {
-		case d.left:
+		case d.left, d.unread:
 			return 0, net.ErrClosed
 		case d.readBy.over():
 			return 0, os.ErrDeadlineExceeded
@@ -104,6 +105,8 @@ func (d *direction) write(p []byte) (n int, err error) {
 			return n, net.ErrClosed
 		case d.writeBy.over():
 			return n, os.ErrDeadlineExceeded
+		case d.unread:
+			return n + len(p), nil
 		case room == 0:
 			d.changed.Wait()
 			continue
@@ -172,6 +175,14 @@ func (e *End) CloseWrite() error {
 func (e *End) Abort(why error) {
 	e.out.finish(why)
 	e.in.leave()
+}
+
+// CloseRead drops what has come and still comes: the other end writes on, to nobody.
+func (e *End) CloseRead() {
+	e.in.mu.Lock()
+	defer e.in.mu.Unlock()
+	e.in.unread, e.in.buf, e.in.r = true, nil, 0
+	e.in.changed.Broadcast()
 }
 
 // OnLeft has f called once the other end is closed; at once where it is already.
