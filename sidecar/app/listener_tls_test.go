@@ -263,6 +263,41 @@ clusters: { one: { backends: %s, %s } }
 // is in it.
 var hello = append([]byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), make([]byte, 400)...)
 
+// The client's half second is longer than any silence that a stop waits for.
+func TestAStopWaitsForAHandshakeThatHasBegun(t *testing.T) {
+	one := newBackends(t, "one-a")
+	ca, dir := newAuthority(t), t.TempDir()
+	cert, key := ca.issue(dir, "shop.test", time.Now().Add(time.Hour))
+	s := start(t, fmt.Sprintf("listen: [{ address: '127.0.0.1:0', tls: { certificates: [{ cert: %q, key: %q }] } }]\nclusters: { one: { backends: %s } }\nshutdown: { grace: 20s }\n", cert, key, list(one...)))
+	s.awaitReady()
+	nc, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = nc.Close() }()
+	eventually(t, "the client is in", func() bool { return s.Status().Clients == 1 })
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.end()
+	}()
+	thinking := time.NewTimer(500 * time.Millisecond)
+	eventually(t, "nobody is let in any more", func() bool {
+		again, err := net.Dial("tcp", s.addr)
+		if err == nil {
+			_ = again.Close()
+		}
+		return err != nil
+	})
+	<-thinking.C
+	secure := tls.Client(nc, &tls.Config{ServerName: "shop.test", RootCAs: ca.pool()})
+	if a, err := ask(secure, "/"); err != nil || a.body != "one-a" {
+		t.Errorf("it got %+v, %v", a, err)
+	}
+	_ = nc.Close()
+	<-ended
+}
+
 func TestAHandshakeThatDoesNotEndIsCut(t *testing.T) {
 	one := newBackend(t, "one-a")
 	cert, key := newAuthority(t).issue(t.TempDir(), "shop.test", time.Now().Add(time.Hour))

@@ -41,17 +41,20 @@ func newTLS(state tls.ConnectionState) *TLS {
 
 // secure begins a client connection with the TLS handshake.
 func (s *Server) secure(c *client) {
+	s.handshakes.Add(1)
 	state, err := c.conn.Handshake(s.settings.Load().Limits.HeadTimeout, c.listener.terms.Load().TLS())
-	if err != nil {
-		s.insecure(c, err)
-		return
-	}
 	c.tls = newTLS(state)
-	if state.NegotiatedProtocol == "h2" {
-		s.serveHTTP2(c)
-		return
+	overHTTP2 := state.NegotiatedProtocol == "h2"
+	if err == nil && !overHTTP2 {
+		s.loop.Start(c.conn, c)
 	}
-	s.loop.Start(c.conn, c)
+	s.handshakes.Add(-1)
+	switch {
+	case err != nil:
+		s.insecure(c, err)
+	case overHTTP2:
+		s.serveHTTP2(c)
+	}
 }
 
 // insecure ends a client connection whose handshake failed.

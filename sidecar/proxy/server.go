@@ -54,13 +54,14 @@ type Server struct {
 	streams   map[*streams]bool // that have begun
 	ended     bool              // no further ones begin
 
-	serving   atomic.Int64 // doors whose connections are accepted, or have still to be
-	clients   atomic.Int64
-	loiterers atomic.Int64 // answered clients that may still be sending
-	active    atomic.Int64 // exchanges and tunnels under way
-	draining  atomic.Bool
-	panics    atomic.Uint64
-	counts    counts
+	serving    atomic.Int64 // doors whose connections are accepted, or have still to be
+	clients    atomic.Int64
+	handshakes atomic.Int64 // under way, of clients
+	loiterers  atomic.Int64 // answered clients that may still be sending
+	active     atomic.Int64 // exchanges and tunnels under way
+	draining   atomic.Bool
+	panics     atomic.Uint64
+	counts     counts
 }
 
 // New wires a Server.
@@ -242,9 +243,17 @@ func (s *Server) Shutdown(ctx context.Context) {
 // is answered with the word that it is the last.
 const lastWord = 250 * time.Millisecond
 
+// lastHandshake is how long a handshake may take that began before nobody new is let
+// in.
+const lastHandshake = time.Second
+
 // hearOut waits until all that have come are in, and none of them may be sending.
 func (s *Server) hearOut(ctx context.Context) {
-	until(ctx, func() bool { return s.serving.Load() == 0 && s.loop.Idle(lastWord) == 0 })
+	silent := func() bool { return s.serving.Load() == 0 && s.loop.Idle(lastWord) == 0 }
+	until(ctx, silent)
+	ctx, cancel := context.WithTimeout(ctx, lastHandshake)
+	defer cancel()
+	until(ctx, func() bool { return s.handshakes.Load() == 0 && silent() })
 }
 
 // idleBy waits until nothing is under way, and reports whether that came before
