@@ -266,6 +266,19 @@ func TestTheRuleOfSharedHealth(t *testing.T) {
 				t.Error("it is contested all the same")
 			}
 		},
+		"R3: what took a target out that is on trial is our own evidence still": func(t *testing.T) {
+			unchecked := shared(1, nil)
+			unchecked.Checker = nil
+			l := among(t, 2, unchecked)
+			for range 2 {
+				l.Observe(unchecked.Key, Evidence{Source: FromTraffic, Kind: NoConnection, Reason: "refused"})
+			}
+			time.Sleep(penalty + time.Millisecond)
+			slow := &farEnd{takes: time.Second}
+			l.Set([]Target{shared(1, slow)})
+			l.down(1, 2)
+			l.want(t, "app-1:8080 out: 2x refused", "app-1:8080 back after 5s: on trial", "app-1:8080 out: refused, and web-2 says down")
+		},
 		"R4: a peer that says up makes us look, and our own check restores": func(t *testing.T) {
 			b := &farEnd{}
 			seldom := shared(1, b)

@@ -301,7 +301,15 @@ func (w *watch) why(to State, heard []Claim) string {
 	case w.passive.stage == ejected && !w.streak.Down:
 		return w.passive.told
 	case to == Down && !w.streak.Down:
-		return w.bad.String() + firstOf(heard, ClaimedDown, ", and %s says down")
+		return w.seen() + firstOf(heard, ClaimedDown, ", and %s says down")
+	}
+	return w.seen()
+}
+
+// seen is what our own evidence is. That of a target on trial is what took it out.
+func (w *watch) seen() string {
+	if len(w.bad) == 0 {
+		return w.lastBad.Reason
 	}
 	return w.bad.String()
 }
