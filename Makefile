@@ -7,7 +7,7 @@ PACKAGES      = ./...
 OUTSIDE       = -e /integration/wire -e /integration/scripts -e /integration/doctor -e /integration/prometheus
 FUZZTIME     ?= 60s
 
-.PHONY: build demo test test-unit race alloc scripts kubernetes attach dashboard http2 doctor prometheus compose faults wire fuzz lint balance bench spread fmt
+.PHONY: build demo test test-unit race alloc scripts kubernetes attach dashboard http2 doctor prometheus compose faults wire fuzz lint soak balance bench spread fmt
 
 build: ## the command, as ./outrider
 	CGO_ENABLED=0 go build -trimpath -o outrider ./sidecar
@@ -79,6 +79,9 @@ lint:
 	GOARCH=arm64 go build -o /dev/null ./sidecar
 	$(GOLANGCI_LINT) run --timeout 10m $(PACKAGES)
 	@set -e; for module in kubernetes attach dashboard http2; do (cd integration/$$module && go vet ./... && $(GOLANGCI_LINT) run --timeout 10m ./...); done
+
+soak: ## everything at once, with the race detector: whatever is wrong is told
+	go run ./integration/soak -for 10m
 
 spread: ## how fast sidecars turn away from a dead backend, and what gossip costs
 	go run ./integration/spread -into gossip/README.md
