@@ -205,7 +205,7 @@ func (x *exchange) connect(b *cluster.Backend, fresh bool) (err error) {
 		}
 	}
 	if !fresh {
-		if x.up.conn = p.take(loop.Now(), x.policy, x.up.intro); x.up.conn != nil {
+		if x.up.conn = p.take(x.conn, x.policy, x.up.intro); x.up.conn != nil {
 			x.up.reused = true
 			return nil
 		}

@@ -62,15 +62,16 @@ func (ps *pools) of(b *cluster.Backend) *pool {
 }
 
 // take hands out a connection that is as good as one made by the policy, with this
-// introduction, and is still alive, or nil.
-func (p *pool) take(now time.Duration, policy *cluster.Policy, intro string) *stream.Conn {
+// introduction, and is still alive, or nil. It is for an exchange with client.
+func (p *pool) take(client *stream.Conn, policy *cluster.Policy, intro string) *stream.Conn {
+	now := client.Loop().Now()
 	for {
 		c, ok := p.pop(intro)
 		switch {
 		case !ok:
 			return nil
 		case !c.conn.Unpark():
-		case now-c.since < policy.UpstreamIdle && c.tls == policy.TLS:
+		case now-c.since < policy.UpstreamIdle && c.tls == policy.TLS && c.conn.Silent(client):
 			return c.conn
 		default:
 			c.conn.Close()

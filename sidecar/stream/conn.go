@@ -55,6 +55,7 @@ type transport interface {
 	evict() bool                // closes an idle connection; false: it is not, or not any longer
 	park(gone func(*Conn)) bool // see Conn.Park
 	unpark() bool               // see Conn.Unpark
+	silent() bool               // see Conn.Silent
 
 	closeWrite() error
 	leave() (net.Conn, error) // see Conn.Leave
@@ -309,3 +310,8 @@ func (c *Conn) Park(gone func(*Conn)) bool {
 
 // Unpark takes a parked connection back. False: it has ended, and gone has it.
 func (c *Conn) Unpark() bool { return c.transport.unpark() }
+
+// Silent tells whether a connection that was just taken back has said nothing, for a
+// task that woken's bytes have woken. Where no poller of ours did that, what came to this
+// one earlier than those may not have been noticed yet: then it asks.
+func (c *Conn) Silent(woken *Conn) bool { return woken.transport.tells() || c.transport.silent() }

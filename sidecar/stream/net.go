@@ -254,6 +254,9 @@ func (t *netConn) unpark() bool {
 	return true
 }
 
+// silent has been asked by unpark.
+func (*netConn) silent() bool { return true }
+
 func (t *netConn) closeWrite() error {
 	if half, ok := t.net.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

@@ -642,6 +642,11 @@ func (t *polled) unpark() bool {
 	return true
 }
 
+func (t *polled) silent() bool {
+	t.flags.Or(readable)
+	return t.quiet()
+}
+
 func (t *polled) closeWrite() error {
 	return os.NewSyscallError("shutdown", unix.Shutdown(t.fd, unix.SHUT_WR))
 }
