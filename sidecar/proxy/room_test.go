@@ -7,12 +7,8 @@ import (
 	"time"
 )
 
-// A bound that is far too small lets 16 requests go on at a time; over net.Conn
-// each connection has its goroutine, and the bound is not what limits it.
+// A bound that is far too small lets 16 requests go on at a time.
 func TestRequestsBeyondTheMemoryWaitAndThenGetA503(t *testing.T) {
-	if *transport == "net" {
-		return
-	}
 	letGo := make(chan struct{})
 	u := newUpstream(t, func(c *far) {
 		for c.request() != nil {

@@ -13,6 +13,9 @@ const turnCost = 24 << 10
 // leastTurns go on at a time however little memory there is.
 const leastTurns = 16
 
+// leastOccupied may be occupied however little memory there is, in bytes.
+const leastOccupied = 1 << 20
+
 // latePerTick bounds how many turns are turned away at once: that takes memory
 // too.
 const latePerTick = 64
@@ -26,6 +29,7 @@ type room struct {
 	patience atomic.Int64 // milliseconds
 
 	turns, waits atomic.Int64
+	occupied     atomic.Int64 // bytes
 
 	mu    sync.Mutex // guards queue
 	queue []waiting  // oldest first
@@ -35,6 +39,7 @@ type room struct {
 type waiting struct {
 	conn  *Conn
 	since int64
+	begun chan struct{} // closed when the turn begins, where its task waits; nil: it has none yet
 }
 
 // Bound lets clients' turns take about so many bytes of memory together. One that
@@ -57,6 +62,25 @@ func (l *Loop) Claim(bytes int64) bool {
 	return true
 }
 
+// Occupy is Claim for what stays though nothing happens, such as a connection, until
+// Vacate. All of that together has half of the memory, or leastOccupied, so that the rest
+// is for what does happen.
+func (l *Loop) Occupy(bytes int64) bool {
+	bound := l.room.bytes.Load()
+	if bound != 0 && l.room.occupied.Load()+bytes > max(bound/2, leastOccupied) {
+		return false
+	}
+	l.room.occupied.Add(bytes)
+	l.buffers.lent.Add(bytes)
+	return true
+}
+
+// Vacate gives back what was occupied.
+func (l *Loop) Vacate(bytes int64) {
+	l.room.occupied.Add(-bytes)
+	l.Disclaim(bytes)
+}
+
 // Disclaim gives back what was claimed.
 func (l *Loop) Disclaim(bytes int64) {
 	l.buffers.lent.Add(-bytes)
@@ -65,22 +89,46 @@ func (l *Loop) Disclaim(bytes int64) {
 	}
 }
 
-// enter begins a turn, or lets it wait.
+// enter begins a turn on a task of its own, or lets it wait.
 func (r *room) enter(c *Conn) {
-	if r.bytes.Load() == 0 || r.waits.Load() == 0 && r.has() {
-		r.begin(c)
+	if w := (waiting{conn: c}); r.free() {
+		r.begin(w)
+	} else {
+		r.line(w)
+	}
+}
+
+// await returns when the turn of a connection whose task this is has begun.
+func (r *room) await(c *Conn) {
+	if r.free() {
+		r.turns.Add(1)
 		return
 	}
+	begun := make(chan struct{})
+	r.line(waiting{conn: c, begun: begun})
+	<-begun
+}
+
+// free tells whether a turn may begin at once.
+func (r *room) free() bool { return r.bytes.Load() == 0 || r.waits.Load() == 0 && r.has() }
+
+// line puts a turn behind the others.
+func (r *room) line(w waiting) {
+	w.since = r.loop.now.Load()
 	r.mu.Lock()
-	r.queue = append(r.queue, waiting{c, r.loop.now.Load()})
+	r.queue = append(r.queue, w)
 	r.waits.Add(1)
 	r.mu.Unlock()
 	r.admit() // the last turn may have ended meanwhile
 }
 
-func (r *room) begin(c *Conn) {
+func (r *room) begin(w waiting) {
 	r.turns.Add(1)
-	r.loop.workers.serve(c)
+	if w.begun != nil {
+		close(w.begun)
+		return
+	}
+	r.loop.workers.serve(w.conn)
 }
 
 func (r *room) has() bool {
@@ -115,14 +163,14 @@ func (r *room) admit() {
 }
 
 // next takes the oldest out of the queue. Called with mu held.
-func (r *room) next() *Conn {
-	c := r.queue[0].conn
+func (r *room) next() waiting {
+	w := r.queue[0]
 	r.queue[0] = waiting{}
 	if r.queue = r.queue[1:]; len(r.queue) == 0 {
 		r.queue = nil
 	}
 	r.waits.Add(-1)
-	return c
+	return w
 }
 
 // sweep begins what has waited for too long, so that it can be turned away.
@@ -137,9 +185,9 @@ func (r *room) sweep(now int64) {
 		if len(r.queue) == 0 || now-r.queue[0].since < r.patience.Load() {
 			return
 		}
-		c := r.next()
-		c.late = true
-		r.begin(c)
+		w := r.next()
+		w.conn.late = true
+		r.begin(w)
 	}
 }
 

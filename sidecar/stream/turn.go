@@ -70,7 +70,7 @@ func (c *Conn) turns() {
 		}
 		if next == Keep && len(c.Bytes()) > 0 {
 			c.turn.Store(turnTask)
-			next = c.handler.Serve()
+			next = c.serve()
 		}
 		if next == Done {
 			return // it may be somebody else's by now
@@ -80,6 +80,17 @@ func (c *Conn) turns() {
 			return
 		}
 	}
+}
+
+// serve calls the handler once. What our poller wakes has been let into the room already.
+func (c *Conn) serve() Next {
+	if c.transport.tells() {
+		return c.handler.Serve()
+	}
+	room := &c.loop.room
+	room.await(c)
+	defer room.leave()
+	return c.handler.Serve()
 }
 
 // greet reads the first bytes of the next exchange.
