@@ -57,6 +57,18 @@ func (s *Server) secure(c *client) {
 	}
 }
 
+// internalError is the alert of TLS for want of something on our side (RFC 8446, 6.2), in
+// a record of its own.
+const internalError = "\x15\x03\x03\x00\x02\x02\x50"
+
+// dismissUnheard turns away a client that is to speak TLS: a handshake is what costs
+// most, and before it there are no words but an alert.
+func (s *Server) dismissUnheard(conn *stream.Conn) {
+	conn.SetWriteLimit(time.Second)
+	_ = conn.Write([]byte(internalError))
+	s.linger(conn)
+}
+
 // insecure ends a client connection whose handshake failed.
 func (s *Server) insecure(c *client, err error) {
 	defer c.Gone()

@@ -150,7 +150,7 @@ func (s *Server) Serve(ln net.Listener, l *Listener) error {
 func (s *Server) accept(conn *stream.Conn, l *Listener) {
 	if limit := s.settings.Load().Limits.Connections; limit > 0 && s.clients.Load() >= int64(limit) && !s.makeRoom("limits.connections") {
 		s.counts.refused.Add(1)
-		s.loop.Go(func() { s.turnAway(conn) })
+		s.loop.Go(func() { s.turnAway(conn, l) })
 		return
 	}
 	s.clients.Add(1)
@@ -184,12 +184,16 @@ func (s *Server) makeRoom(short string) bool {
 }
 
 // turnAway answers a connection that is one too many.
-func (s *Server) turnAway(conn *stream.Conn) {
+func (s *Server) turnAway(conn *stream.Conn, l *Listener) {
 	fault := &Fault{
 		Status: http.StatusServiceUnavailable, Type: "connection_limit_reached", RetryAfter: true,
 		Detail: "too many connections (limits.connections)",
 	}
 	s.warnings.Warn("limits.connections", logrus.Fields{"limit": s.settings.Load().Limits.Connections}, fault.Detail)
+	if l.encrypts() {
+		s.dismissUnheard(conn)
+		return
+	}
 	s.dismiss(conn, fault)
 }
 
