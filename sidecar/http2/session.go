@@ -89,6 +89,16 @@ func (s *Session) Open() (far *stream.End, reused, ok bool) {
 // Ended tells that it can not be used any more.
 func (s *Session) Ended() bool { return s.conn.Err() != nil }
 
+// Refused tells why the session takes no request, once that is so.
+func (s *Session) Refused() error {
+	if s.heard.http1.Load() {
+		return &ProtocolError{ErrHTTP1}
+	}
+	return errNoStream
+}
+
+var errNoStream = errors.New("the backend ended the connection of HTTP/2 at once")
+
 // Retire closes it as soon as nothing is under way. Nothing may be opened any more.
 func (s *Session) Retire() {
 	s.conn.SetStateHook(func(c *http.ClientConn) {

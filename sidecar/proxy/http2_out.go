@@ -53,17 +53,14 @@ func (x *exchange) agree() error {
 	far, _, ok := s.Open()
 	if !ok {
 		s.Retire()
-		return errNoStream
+		return s.Refused()
 	}
 	x.up.pool.add(session{s, x.policy.TLS})
 	x.up.conn = x.server.loop.AdoptNet(far)
 	return nil
 }
 
-var (
-	errNoHTTP2  = errors.New("the backend does not offer HTTP/2 (ALPN): set `protocol: auto`")
-	errNoStream = errors.New("the backend ended the connection of HTTP/2 at once")
-)
+var errNoHTTP2 = errors.New("the backend does not offer HTTP/2 (ALPN): set `protocol: auto`")
 
 // refusedStream tells that a backend has said that it did nothing about a request.
 func refusedStream(err error) bool {
