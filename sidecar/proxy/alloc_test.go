@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net"
 	"net/netip"
 	"runtime"
 	"runtime/debug"
@@ -68,10 +67,7 @@ func TestAProxiedRequestAllocatesNothing(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			sc := newSidecar(t, at(bareUpstream(t, row.response)))
-			nc, err := net.Dial("tcp", sc.addr)
-			if err != nil {
-				t.Fatal(err)
-			}
+			nc := mustDial(t, sc.addr)
 			defer nc.Close()
 			request, end, buf := []byte(row.request), []byte(row.end), make([]byte, 4<<10)
 			ask := func() error {
@@ -93,7 +89,7 @@ func TestAProxiedRequestAllocatesNothing(t *testing.T) {
 			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // which would empty the pools
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			err = repeat(n, ask)
+			err := repeat(n, ask)
 			runtime.ReadMemStats(&after)
 			if err != nil {
 				t.Fatal(err)

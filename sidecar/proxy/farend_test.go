@@ -132,7 +132,7 @@ func addressOf(s *httptest.Server) netip.AddrPort {
 
 // browse is a client that speaks HTTP by net/http, on connections of its own.
 func browse(t testing.TB) *http.Client {
-	transport := &http.Transport{ExpectContinueTimeout: patience}
+	transport := &http.Transport{ExpectContinueTimeout: patience, DialContext: dialling("http/1.1")}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }

@@ -49,7 +49,7 @@ func TestARequestGoesUpstreamAsItCameButForWhatIsOurs(t *testing.T) {
 	head, _, _ := strings.Cut(r.raw, "X-Request-Id: ")
 	want := "PUT /a?b HTTP/1.1\r\nHost: a\r\n" +
 		"User-Agent:  x \r\nX-A: 1\r\nCookie: \"c\"; d=\xe4\r\nX-A:\r\nDATE: x\r\nx-a: 2\r\n" +
-		"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\nVia: 1.1 sidecar-under-test\r\n"
+		"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: " + scheme() + "\r\nX-Forwarded-Host: a\r\nVia: 1.1 sidecar-under-test\r\n"
 	if head != want {
 		t.Errorf("the upstream got\n%q, want\n%q", head, want)
 	}
@@ -167,7 +167,7 @@ func TestTEGoesUpstreamForTrailersAlone(t *testing.T) {
 func TestForwardingFieldsTellOfTheClient(t *testing.T) {
 	const told = "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.1\r\nX-Forwarded-Proto: https\r\nX-A: b\r\n" +
 		"X-Forwarded-Host: b\r\nX-Forwarded-For: 192.0.2.2, 192.0.2.3\r\nX-Forwarded-For:\r\n"
-	ours := []string{"X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: a"}
+	ours := []string{"X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: " + scheme(), "X-Forwarded-Host: a"}
 	for name, row := range map[string]struct {
 		fields  string
 		options []option
@@ -181,7 +181,7 @@ func TestForwardingFieldsTellOfTheClient(t *testing.T) {
 			"X-Forwarded-For: 192.0.2.1, 192.0.2.2, 192.0.2.3, 127.0.0.1",
 		}},
 		"a trusted client that tells half": {"X-Forwarded-For: 192.0.2.1\r\n", []option{trusting}, []string{
-			"X-Forwarded-For: 192.0.2.1, 127.0.0.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: a",
+			"X-Forwarded-For: 192.0.2.1, 127.0.0.1", "X-Forwarded-Proto: " + scheme(), "X-Forwarded-Host: a",
 		}},
 		"a trusted client where all is replaced": {told, []option{trusting, forwarding(proxy.Replace)}, ours},
 		"nothing is added":                       {"", []option{forwarding(proxy.Off)}, nil},
@@ -250,7 +250,7 @@ func TestARequestThatComesBackIsALoop(t *testing.T) {
 
 // A real loop: the sidecar's backend is the sidecar.
 func TestALoopIsCutAtItsFirstTurn(t *testing.T) {
-	c := newCluster("app", cluster.Policy{Connect: patience, Response: patience, StreamIdle: patience, UpstreamIdle: patience})
+	c := newCluster("app", cluster.Policy{Connect: patience, Response: patience, StreamIdle: patience, UpstreamIdle: patience, TLS: trusted()})
 	s := newSidecar(t, func(s *setup) { s.router = proxy.Fixed{Cluster: c} })
 	c.SetMembers([]cluster.Member{{Addr: netip.MustParseAddrPort(s.addr)}})
 	if got := s.exchange(t, get("")); got.StatusCode != 508 {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -70,6 +71,9 @@ func newSidecar(t testing.TB, options ...option) *sidecar {
 	sc := &sidecar{Server: proxy.New(s.options, &s.settings), listener: proxy.NewListener(proxy.Terms{Name: "test", Forwarded: s.forwarded, Introduced: s.awaits, Router: s.router}), cluster: app}
 	ln := listen(t)
 	sc.addr = ln.Addr().String()
+	if *transport == "tls" && !s.awaits { // a PROXY protocol header comes before TLS
+		sc.listener = encrypting(t, sc.listener, ln)
+	}
 
 	ctx, cancel := context.WithCancel(context.Background())
 	var tasks sync.WaitGroup
@@ -91,6 +95,28 @@ func newSidecar(t testing.TB, options ...option) *sidecar {
 		}
 	})
 	return sc
+}
+
+// another is a listener like the sidecar's, for ln.
+func (s *sidecar) another(t testing.TB, ln net.Listener) *proxy.Listener {
+	if *transport == "tls" {
+		return encrypting(t, s.listener, ln)
+	}
+	return proxy.NewListener(s.listener.Terms())
+}
+
+// encrypting is a listener like this one, that speaks TLS on ln.
+func encrypting(t testing.TB, like *proxy.Listener, ln net.Listener) *proxy.Listener {
+	terms := like.Terms()
+	terms.TLS = overTLS.config(t, ln.Addr().String())
+	return proxy.NewListener(terms)
+}
+
+// reroute has the sidecar's requests routed by another Router.
+func (s *sidecar) reroute(r proxy.Router) {
+	terms := s.listener.Terms()
+	terms.Router = r
+	s.listener.Set(terms)
 }
 
 func usualSettings() proxy.Settings {
@@ -357,23 +383,27 @@ func (c *far) close() {
 	}
 }
 
-// raw is one end of a TCP connection.
+// raw is one end of a connection.
 type raw struct {
 	t  testing.TB
-	nc *net.TCPConn
+	nc halfCloser
 }
 
 // write sends bytes. What the other end thinks of them is for the test to find
 // out by reading.
 func (r *raw) write(s string) { _, _ = io.WriteString(r.nc, s) }
 
-// fin ends the sending side.
+// fin ends the sending side; over TLS by the alert that says so.
 func (r *raw) fin() { _ = r.nc.CloseWrite() }
 
 // reset ends the connection with a RST.
 func (r *raw) reset() {
-	_ = r.nc.SetLinger(0)
-	_ = r.nc.Close()
+	under := net.Conn(r.nc)
+	if secure, ok := under.(*tls.Conn); ok {
+		under = secure.NetConn()
+	}
+	_ = under.(*net.TCPConn).SetLinger(0)
+	_ = under.Close()
 }
 
 func (r *raw) close() { _ = r.nc.Close() }
@@ -387,11 +417,8 @@ type client struct {
 // dialRaw connects to addr until the test ends.
 func dialRaw(t testing.TB, addr string) *client {
 	t.Helper()
-	nc, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &client{raw: raw{t, nc.(*net.TCPConn)}, in: bufio.NewReader(nc)}
+	nc := mustDial(t, addr)
+	c := &client{raw: raw{t, nc}, in: bufio.NewReader(nc)}
 	t.Cleanup(c.close)
 	return c
 }

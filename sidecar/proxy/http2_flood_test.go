@@ -3,7 +3,6 @@ package proxy_test
 import (
 	"context"
 	"io"
-	"net"
 	"runtime"
 	"strings"
 	"sync"
@@ -21,7 +20,7 @@ const floodFrames = 4000
 // dialFrames is a client that speaks HTTP/2 frame by frame, and listens to nothing.
 func dialFrames(t testing.TB, addr string) *framer {
 	t.Helper()
-	nc, err := net.Dial("tcp", addr)
+	nc, err := dial(addr, http2.NextProtoTLS)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,15 +14,15 @@ import (
 	"testing"
 	"time"
 
-	"outrider/sidecar/proxy"
+	"golang.org/x/net/http2"
 )
 
-// newHTTP2Client speaks HTTP/2 in cleartext, with prior knowledge.
+// newHTTP2Client speaks HTTP/2; in cleartext with prior knowledge.
 func newHTTP2Client(t testing.TB) *http.Client {
 	t.Helper()
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
-	transport := &http.Transport{Protocols: protocols, DisableCompression: true}
+	transport := &http.Transport{Protocols: protocols, DisableCompression: true, DialContext: dialling(http2.NextProtoTLS)}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
@@ -65,7 +65,7 @@ func TestAClientMaySpeakHTTP2WithPriorKnowledge(t *testing.T) {
 		t.Errorf("got %d %q", response.StatusCode, body)
 	}
 	head := up.requests()[0].raw
-	for _, want := range []string{"GET /a%2Fb/../c?d=%zz| HTTP/1.1\r\n", "Host: " + sc.addr + "\r\n", "Via: 2 sidecar-under-test\r\n", "X-Forwarded-For: 127.0.0.1\r\n", "X-Forwarded-Proto: http\r\n"} {
+	for _, want := range []string{"GET /a%2Fb/../c?d=%zz| HTTP/1.1\r\n", "Host: " + sc.addr + "\r\n", "Via: 2 sidecar-under-test\r\n", "X-Forwarded-For: 127.0.0.1\r\n", "X-Forwarded-Proto: " + scheme() + "\r\n"} {
 		if !strings.Contains(head, want) {
 			t.Errorf("upstream got %q, without %q", head, want)
 		}
@@ -350,8 +350,8 @@ func TestAListenerThatClosesLetsStreamsEnd(t *testing.T) {
 	answer := make(chan struct{})
 	up := newWaiting(t, answer)
 	sc := newSidecar(t, to(up))
-	other := proxy.NewListener(sc.listener.Terms())
 	ln := listen(t)
+	other := sc.another(t, ln)
 	served := make(chan error, 1)
 	go func() { served <- sc.Serve(ln, other) }()
 	done := make(chan struct{})

@@ -20,7 +20,7 @@ const (
 )
 
 // expectFault wants an answer of the sidecar's own.
-func expectFault(t *testing.T, a *answer, status int, typ string) {
+func expectFault(t testing.TB, a *answer, status int, typ string) {
 	t.Helper()
 	if a.StatusCode != status || !strings.Contains(a.Header.Get("Proxy-Status"), "error="+typ) {
 		t.Fatalf("got %s with Proxy-Status %q and body %q, want %d because of %s",

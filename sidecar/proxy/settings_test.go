@@ -47,7 +47,9 @@ func TestAListenerTakesNewTerms(t *testing.T) {
 	c := dialRaw(t, sc.addr)
 	named := asked{route: func(r *proxy.Request) proxy.Decision { return says(r.Listener()) }}
 	for _, name := range []string{"first", "second"} {
-		sc.listener.Set(proxy.Terms{Name: name, Router: named})
+		terms := sc.listener.Terms()
+		terms.Name, terms.Router = name, named
+		sc.listener.Set(terms)
 		expectBody(t, c.send(getRoot).response(), name)
 	}
 }
@@ -56,8 +58,8 @@ func TestAListenerThatClosesLetsExchangesEndAndTouchesNoOther(t *testing.T) {
 	answer := make(chan struct{})
 	up := newWaiting(t, answer)
 	sc := newSidecar(t, to(up))
-	other := proxy.NewListener(sc.listener.Terms())
 	ln := listen(t)
+	other := sc.another(t, ln)
 	served := make(chan error, 1)
 	go func() { served <- sc.Serve(ln, other) }()
 	idle, busy := dialRaw(t, ln.Addr().String()), dialRaw(t, ln.Addr().String()).send(getRoot)
@@ -80,7 +82,7 @@ func TestAListenerThatClosesLetsExchangesEndAndTouchesNoOther(t *testing.T) {
 		t.Error("the response does not say that the connection ends")
 	}
 	busy.expectEnd()
-	sc.listener.Set(proxy.Terms{Router: asked{route: func(*proxy.Request) proxy.Decision { return says("still here") }}})
+	sc.reroute(asked{route: func(*proxy.Request) proxy.Decision { return says("still here") }})
 	expectBody(t, stays.send(getRoot).response(), "still here")
 }
 

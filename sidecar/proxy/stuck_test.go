@@ -199,10 +199,10 @@ func TestTheRouterThatWasAskedDecidesWhenItIsOverdue(t *testing.T) {
 	sc := newSidecar(t, option)
 	c := dialRaw(t, sc.addr).send(stuck)
 	until(t, "a stuck route", func() bool { return router.stuck.Load() == 1 })
-	sc.listener.Set(proxy.Terms{Router: asked{
+	sc.reroute(asked{
 		route:   func(*proxy.Request) proxy.Decision { return says("new") },
 		overdue: func() proxy.Decision { return says("not asked") },
-	}})
+	})
 	expectBody(t, c.response(), "overdue")
 	expectBody(t, c.send(stuck).response(), "new")
 }

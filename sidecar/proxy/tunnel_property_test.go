@@ -101,10 +101,7 @@ func TestATunnelCarriesWhateverItsEndsSay(t *testing.T) {
 				} else if rapid.Bool().Draw(rt, "the other way round") {
 					up.after = len(down.all())
 				}
-				nc, err := net.Dial("tcp", sc.addr)
-				if err != nil {
-					rt.Fatal(err)
-				}
+				nc := mustDial(t, sc.addr)
 				defer nc.Close()
 				client := end{nc, bufio.NewReader(nc)}
 				early := rapid.Bool().Draw(rt, "the first piece comes with the handshake") && up.after == 0 && len(up.pieces) > 0

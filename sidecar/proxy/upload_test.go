@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"runtime"
 	"strings"
@@ -397,7 +398,7 @@ func TestAnAnswerOfABackendThatTakesNoMoreCounts(t *testing.T) {
 	up := newUpstream(t, func(c *far) {
 		c.readUntil("\r\n\r\n")
 		c.write("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
-		_ = c.nc.CloseRead()
+		_ = c.nc.(*net.TCPConn).CloseRead()
 	})
 	sc := newSidecar(t, to(up))
 	c := dialRaw(t, sc.addr).send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhello")

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"outrider/sidecar/cluster"
 )
 
 // conversation is what the client of a WebSocket says, in frames, and how the
@@ -321,7 +323,7 @@ func (f *farSocket) ways(t *testing.T) (direct string, through map[string]string
 	return plain.String(), map[string]string{
 		"a sidecar":                       newSidecar(t, at(plain)).addr,
 		"a sidecar with TLS behind it":    newSidecar(t, at(secure.addr), secured("b", a)).addr,
-		"a sidecar with a sidecar behind": newSidecar(t, at(netip.MustParseAddrPort(behind.addr))).addr,
+		"a sidecar with a sidecar behind": newSidecar(t, at(netip.MustParseAddrPort(behind.addr)), policy(func(p *cluster.Policy) { p.TLS = trusted() })).addr,
 	}
 }
 
