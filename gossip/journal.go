@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"maps"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -59,8 +60,8 @@ func (j *journal) Write(line []byte) (int, error) {
 		j.reject(r, text)
 		return len(line), nil
 	}
-	switch level {
-	case "ERR", "ERROR", "WARN":
+	switch trouble := level == "ERR" || level == "ERROR" || level == "WARN"; {
+	case trouble && !strings.Contains(text, net.ErrClosed.Error()): // what it still wants to send while we leave
 		j.log.Warn("gossip: ", text)
 	default: // it is talkative, and what matters to us we tell ourselves
 		j.log.Debug("gossip: ", text)
