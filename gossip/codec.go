@@ -138,6 +138,15 @@ func appendClaim(b []byte, c Claim) []byte {
 	return appendString(b, c.Key)
 }
 
+// leastClaim is the length of the shortest claim that appendClaim makes.
+const leastClaim = 1 + 8 + 1 + 1 + 1 + 1
+
+// claimSize is the length of what appendClaim makes of c.
+func claimSize(c Claim) int {
+	var scratch [1 + 8 + 2*binary.MaxVarintLen64 + 1 + MaxKey]byte
+	return len(appendClaim(scratch[:0], c))
+}
+
 func appendString(b []byte, s string) []byte {
 	return append(append(b, byte(len(s))), s...)
 }

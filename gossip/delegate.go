@@ -44,10 +44,7 @@ func (d *delegate) NotifyMsg(b []byte) {
 
 // GetBroadcasts fills what is left of a packet.
 func (d *delegate) GetBroadcasts(overhead, limit int) [][]byte {
-	m := (*Mesh)(d)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	claims := m.queue.take(limit-overhead-headerSize, transmissions(m.peers.count()+1), m.look(time.Now()))
+	claims := (*Mesh)(d).takeWaiting(limit - overhead - headerSize)
 	if len(claims) == 0 {
 		return nil
 	}
@@ -152,6 +149,7 @@ func (m *Mesh) merge(claims []Claim) {
 			m.pass(c.register())
 		case repeated:
 			m.queue.push(c.register())
+			kick(m.fresh)
 		case forged:
 			m.journal.reject(Forged, fmt.Sprintf("%q %s", c.Key, c.State))
 			m.rename(now)

@@ -31,6 +31,7 @@ type Mesh struct {
 	keys    *memberlist.Keyring // nil: plaintext
 	journal *journal
 	tune    func(*memberlist.Config) // what tests want otherwise; may be nil
+	tick    time.Duration            // see tickInterval
 
 	started  chan struct{} // closed when address and list are set
 	address  netip.AddrPort
@@ -75,6 +76,7 @@ func New(o Options) (*Mesh, error) {
 		id:       idOf(o.Name, uint32(randomObserver())),
 		keys:     keys,
 		journal:  newJournal(o.Log),
+		tick:     tickInterval,
 		started:  make(chan struct{}),
 		leave:    make(chan struct{}),
 		over:     make(chan struct{}),

@@ -80,7 +80,8 @@ func TestWhatIsSeenFirstIsPushedAtOnceAndRelayed(t *testing.T) {
 	loopback := newNetwork()
 	nodes := tunedMesh(t, func(conf *memberlist.Config) {
 		loopback.attach(t)(conf)
-		conf.GossipInterval, conf.ProbeInterval = time.Hour, time.Hour // a push is all there is
+		conf.GossipInterval, conf.ProbeInterval = time.Hour, time.Hour
+		(*Mesh)(conf.Delegate.(*delegate)).tick = time.Hour // a push is all there is
 	}, "a", "b", "c")
 	loopback.cut(nodes[0], nodes[2])
 	publish(t, nodes[0], "k", Down)
@@ -145,6 +146,7 @@ func age(n *node, by time.Duration) {
 			h.born = h.born.Add(-by)
 		}
 	}
+	n.store.oldest = n.store.oldest.Add(-by)
 }
 
 func TestAClaimInForceIsRepeatedBeforeItExpires(t *testing.T) {
@@ -300,4 +302,27 @@ func TestWhatCannotBePublishedIsRefused(t *testing.T) {
 			t.Error("it was taken")
 		}
 	}
+}
+
+func TestWhatAPushLostIsToldWithoutMemberlistsTicks(t *testing.T) {
+	loopback := newNetwork()
+	nodes := tunedMesh(t, func(conf *memberlist.Config) {
+		loopback.attach(t)(conf)
+		conf.GossipInterval, conf.ProbeInterval, conf.PushPullInterval = time.Hour, time.Hour, 0
+	}, "a", "b")
+	attempt := 0
+	eventually(t, "b hears what was published while it was cut off", func() bool {
+		attempt++
+		before := loopback.keptBack()
+		loopback.isolate(1, nodes[1])
+		publish(t, nodes[0], fmt.Sprint("k", attempt), Down)
+		eventually(t, "the push is lost", func() bool { return loopback.keptBack() > before })
+		loopback.isolate(0, nodes[1])
+		for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+			if nodes[1].hears(fmt.Sprint("k", attempt), Down) {
+				return true
+			}
+		}
+		return false
+	})
 }

@@ -101,7 +101,7 @@ func (o *Options) memberlist(id string, advertise netip.AddrPort, keys *memberli
 	conf.Keyring = keys
 	conf.Transport = o.Transport
 	conf.TCPTimeout = 2 * time.Second
-	conf.GossipInterval = 50 * time.Millisecond
+	conf.GossipInterval = 100 * time.Millisecond // who comes and goes; for claims see tickInterval
 	conf.PushPullInterval = time.Minute
 	conf.EnableCompression = false // it allocates 78 KB for a packet of 80 bytes
 	return conf

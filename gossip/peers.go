@@ -1,9 +1,7 @@
 package gossip
 
 import (
-	"cmp"
 	"hash/fnv"
-	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -16,6 +14,8 @@ import (
 // memberlist cannot be asked while it calls.
 type peers struct {
 	nodes map[string]*member // by ID
+	ids   []string           // of nodes, in order
+	sum   uint64             // of the fingerprints of ids
 }
 
 type member struct {
@@ -39,6 +39,10 @@ func (p *peers) put(node memberlist.Node, now time.Time) (before, after Observer
 	}
 	if old := p.nodes[node.Name]; old != nil {
 		before, peer.Since = old.Observer, old.Since
+	} else {
+		i, _ := slices.BinarySearch(p.ids, node.Name)
+		p.ids = slices.Insert(p.ids, i, node.Name)
+		p.sum += fingerprintOf(node.Name)
 	}
 	p.nodes[node.Name] = &member{Peer: peer, node: node}
 	return before, peer.Observer
@@ -51,19 +55,16 @@ func (p *peers) remove(id string) Observer {
 		return 0
 	}
 	delete(p.nodes, id)
+	i, _ := slices.BinarySearch(p.ids, id)
+	p.ids = slices.Delete(p.ids, i, i+1)
+	p.sum -= fingerprintOf(id)
 	return old.Observer
 }
 
 func (p *peers) count() int { return len(p.nodes) }
 
 // digest is a sum over the IDs of all members, this sidecar among them.
-func (p *peers) digest(self string) uint64 {
-	sum := fingerprintOf(self)
-	for id := range p.nodes {
-		sum += fingerprintOf(id)
-	}
-	return sum
-}
+func (p *peers) digest(self string) uint64 { return p.sum + fingerprintOf(self) }
 
 func fingerprintOf(id string) uint64 {
 	h := fnv.New64a()
@@ -72,11 +73,10 @@ func fingerprintOf(id string) uint64 {
 }
 
 func (p *peers) all() []Peer {
-	all := make([]Peer, 0, len(p.nodes))
-	for _, m := range p.nodes {
-		all = append(all, m.Peer)
+	all := make([]Peer, len(p.ids))
+	for i, id := range p.ids {
+		all[i] = p.nodes[id].Peer
 	}
-	slices.SortFunc(all, func(a, b Peer) int { return cmp.Compare(a.ID, b.ID) })
 	return all
 }
 
@@ -106,11 +106,24 @@ func (p *peers) at(address netip.AddrPort) bool {
 
 // some gives at most n members, at random.
 func (p *peers) some(n int, rng *rand.Rand) []memberlist.Node {
-	ids := slices.Sorted(maps.Keys(p.nodes))
-	rng.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	n = min(n, len(p.ids))
 	nodes := make([]memberlist.Node, 0, n)
-	for _, id := range ids[:min(n, len(ids))] {
-		nodes = append(nodes, p.nodes[id].node)
+	for _, i := range distinct(n, len(p.ids), rng) {
+		nodes = append(nodes, p.nodes[p.ids[i]].node)
 	}
 	return nodes
+}
+
+// distinct gives n different numbers below limit, each set of them as likely as any
+// other (R. W. Floyd, Communications of the ACM 30(9), 1987).
+func distinct(n, limit int, rng *rand.Rand) []int {
+	var chosen []int
+	for top := limit - n; top < limit; top++ {
+		next := rng.IntN(top + 1)
+		if slices.Contains(chosen, next) {
+			next = top
+		}
+		chosen = append(chosen, next)
+	}
+	return chosen
 }

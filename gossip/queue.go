@@ -46,12 +46,15 @@ func (q *queue) prune(look func(register) (Claim, bool)) {
 func (q *queue) take(size, times int, look func(register) (Claim, bool)) []Claim {
 	var taken []Claim
 	for _, at := range q.inTurn() {
+		if size < leastClaim {
+			break
+		}
 		c, ok := look(at)
 		if !ok {
 			delete(q.waiting, at)
 			continue
 		}
-		length := len(appendClaim(nil, c))
+		length := claimSize(c)
 		if length > size {
 			continue
 		}

@@ -9,8 +9,14 @@ import (
 
 const (
 	fanout     = 6    // peers that a sidecar tells at once what it sees first: e^-6 of them never hear of it that way
+	tickPeers  = 4    // that are told at each tick
 	packetSize = 1200 // bytes of a message in one packet: with all that is around it no more than an Ethernet frame carries
 )
+
+// tickInterval is the time between two tellings of what waits in the queue. memberlist
+// has ticks of its own, of which each costs a wake-up even when there is nothing to
+// tell; these are only there while there is.
+const tickInterval = 50 * time.Millisecond
 
 // spread pushes claims that were seen first to a few peers at once. Each of them
 // does the same; so all know within some round trips, and what is lost on the
@@ -18,7 +24,11 @@ const (
 func (m *Mesh) spread(ctx context.Context) {
 	upkeep := time.NewTicker(time.Second)
 	defer upkeep.Stop()
+	var ticked <-chan time.Time // nil: nothing waits
 	for {
+		if ticked == nil && m.waiting() {
+			ticked = time.After(m.tick)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -26,8 +36,39 @@ func (m *Mesh) spread(ctx context.Context) {
 			m.upkeep()
 		case <-m.fresh:
 			m.push()
+		case <-ticked:
+			ticked = nil
+			m.passOn()
 		}
 	}
+}
+
+// waiting tells whether there is something to pass on, and somebody to pass it to.
+func (m *Mesh) waiting() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.queue.waiting) > 0 && m.peers.count() > 0
+}
+
+// passOn tells a few peers what is next in the queue.
+func (m *Mesh) passOn() {
+	m.mu.Lock()
+	to := m.peers.some(tickPeers, m.rng)
+	m.mu.Unlock()
+	for i := range to {
+		claims := m.takeWaiting(packetSize - headerSize)
+		if len(claims) == 0 {
+			return
+		}
+		m.send(&to[i], encodeClaims(claims))
+	}
+}
+
+// takeWaiting takes what is next in the queue and fits into so many bytes.
+func (m *Mesh) takeWaiting(size int) []Claim {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.queue.take(size, transmissions(m.peers.count()+1), m.look(time.Now()))
 }
 
 func (m *Mesh) push() {
@@ -42,6 +83,9 @@ func (m *Mesh) push() {
 func (m *Mesh) toPushNow() ([][]byte, []memberlist.Node) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if len(m.toPush) == 0 {
+		return nil, nil
+	}
 	now := time.Now()
 	claims := make([]Claim, 0, len(m.toPush))
 	for at := range m.toPush {

@@ -38,6 +38,8 @@ type store struct {
 	seq       uint64 // of our latest claim
 	observers map[Observer]*observed
 	size      int
+	sum       uint64            // of the hashes of all that is held
+	oldest    time.Time         // nothing that is held was born before
 	untold    map[register]bool // changed since take; true: the taker holds an older state
 }
 
@@ -178,9 +180,14 @@ func (s *store) put(from *observed, c Claim, now time.Time) {
 		from.claims[c.Key] = h
 		s.size++
 	}
+	s.sum -= h.hash
 	h.born = now.Add(-c.Age)
 	h.claim, h.hash = c, fingerprint(c)
 	h.claim.Age = 0
+	s.sum += h.hash
+	if s.size == 1 || h.born.Before(s.oldest) {
+		s.oldest = h.born
+	}
 	if c.Observer != s.self {
 		s.untold[c.register()] = h.told
 	}
@@ -215,6 +222,7 @@ func (s *store) remove(h *held) {
 	at := h.claim.register()
 	delete(s.observers[at.observer].claims, at.key)
 	s.size--
+	s.sum -= h.hash
 	if h.told {
 		s.untold[at] = true
 	} else {
@@ -224,10 +232,16 @@ func (s *store) remove(h *held) {
 
 // expire removes the claims that are older than the TTL.
 func (s *store) expire(now time.Time) {
+	if s.size == 0 || now.Sub(s.oldest) < TTL {
+		return
+	}
+	s.oldest = now
 	for _, from := range s.observers {
 		for _, h := range from.claims {
 			if now.Sub(h.born) >= TTL {
 				s.remove(h)
+			} else if h.born.Before(s.oldest) {
+				s.oldest = h.born
 			}
 		}
 	}
@@ -279,15 +293,8 @@ func (s *store) inOrder(from *observed) []*held {
 // digest is a sum over all claims that are alive; 0 when there is none. Stores
 // that hold the same have the same.
 func (s *store) digest(now time.Time) uint64 {
-	var sum uint64
-	for _, from := range s.observers {
-		for _, h := range from.claims {
-			if now.Sub(h.born) < TTL {
-				sum += h.hash
-			}
-		}
-	}
-	return sum
+	s.expire(now)
+	return s.sum
 }
 
 func fingerprint(c Claim) uint64 {

@@ -322,3 +322,33 @@ func TestUnderANewNameTheOldClaimsAreMadeAnew(t *testing.T) {
 		t.Errorf("made anew: %+v; held: %+v; want %+v", again, s.claims(now), want)
 	}
 }
+
+func TestTheDigestIsThatOfTheClaimsThatAreHeld(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	now := time.Now()
+	s := admitting(alice, bob)
+	for step := range 2000 {
+		now = now.Add(time.Duration(rng.IntN(500)) * time.Millisecond)
+		key := fmt.Sprintf("backend %d", rng.IntN(40))
+		switch rng.IntN(8) {
+		case 0:
+			s.write(key, Down, now)
+		case 1:
+			s.dismiss(bob)
+			s.admit(bob)
+		case 2:
+			s.expire(now)
+		default:
+			by := []Observer{alice, bob}[rng.IntN(2)]
+			s.merge(Claim{Observer: by, Seq: uint64(step + 1), Key: key, State: Down, Age: time.Duration(rng.IntN(20)) * time.Second}, now)
+		}
+		var sum uint64
+		for _, c := range s.claims(now) {
+			c.Age = 0
+			sum += fingerprint(c)
+		}
+		if got := s.digest(now); got != sum {
+			t.Fatalf("after step %d the digest is %x; the claims that are alive have %x", step, got, sum)
+		}
+	}
+}
