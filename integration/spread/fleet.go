@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,8 +25,9 @@ import (
 type fleet struct {
 	sidecars       []*sidecar
 	victim, steady *backend
-	network        *network // nil: UDP and TCP on loopback
-	joined         time.Duration
+	network        *network      // nil: UDP and TCP on loopback
+	meter          *meter        // of what they send each other
+	joined         time.Duration // from the start of the last few until all know all
 	stop           func()
 }
 
@@ -49,7 +51,10 @@ type plan struct {
 // newFleet starts the sidecars at once, and returns when each knows all others and
 // has checked its backends.
 func newFleet(ctx context.Context, p plan) (*fleet, error) {
-	f := &fleet{network: p.network}
+	f := &fleet{network: p.network, meter: &meter{}}
+	if p.network != nil {
+		f.meter = p.network.meter
+	}
 	var err error
 	if f.victim, err = newBackend(); err != nil {
 		return nil, err
@@ -74,33 +79,34 @@ func newFleet(ctx context.Context, p plan) (*fleet, error) {
 	return f, nil
 }
 
+// startAtOnce is how many sidecars start together. Hundreds would keep a few cores so
+// busy that they take each other for dead.
+const startAtOnce = 10
+
 func (f *fleet) start(ctx context.Context, p plan) error {
 	first, err := f.add(ctx, p, 0, "")
 	if err != nil {
 		return err
 	}
-	began := time.Now()
 	join := ""
 	if p.gossip {
 		join = first.Peers().Self.Address
 	}
-	for i := 1; i < p.size; i++ {
-		if _, err := f.add(ctx, p, i, join); err != nil {
-			return err
-		}
-	}
-	ready := func() bool {
-		for _, s := range f.sidecars {
-			if s.Ready() != nil || p.gossip && len(s.Peers().Peers) != p.size-1 {
-				return false
+	for len(f.sidecars) < p.size {
+		began := time.Now()
+		for range min(startAtOnce, p.size-len(f.sidecars)) {
+			if _, err := f.add(ctx, p, len(f.sidecars), join); err != nil {
+				return err
 			}
 		}
-		return true
+		ready := func(s *sidecar) bool {
+			return s.Ready() == nil && (!p.gossip || len(s.Peers().Peers) == len(f.sidecars)-1)
+		}
+		if err := until(ctx, 2*time.Minute, fmt.Sprintf("all %d know each other", len(f.sidecars)), each(f.sidecars, ready)); err != nil {
+			return err
+		}
+		f.joined = time.Since(began)
 	}
-	if err := until(ctx, 2*time.Minute, "all know each other", ready); err != nil {
-		return err
-	}
-	f.joined = time.Since(began)
 	return nil
 }
 
@@ -110,9 +116,16 @@ func (f *fleet) add(ctx context.Context, p plan, i int, join string) (*sidecar, 
 	silent.SetOutput(io.Discard)
 	opened := make(chan struct{})
 	o := app.Options{Log: silent, OnChange: s.change(f.victim), OnOpen: func() error { close(opened); return nil }}
-	if p.network != nil {
+	switch {
+	case p.network != nil:
 		s.host = p.network.join(i)
 		o.Transport = s.host
+	case p.gossip:
+		w, err := newWire(f.meter)
+		if err != nil {
+			return nil, err
+		}
+		o.Transport = w
 	}
 	c, err := config.Load(config.Source{Hostname: "spread", Env: []string{"OUTRIDER_CONFIG=" + f.configuration(i, join, p.gossip)}})
 	if err != nil {
@@ -177,6 +190,16 @@ func (s *sidecar) turnedAt() time.Time {
 
 var errLate = errors.New("not in time")
 
+// each tells whether something held once for every sidecar: who was well is not
+// looked at again, because looking at hundreds costs what is measured.
+func each(sidecars []*sidecar, holds func(*sidecar) bool) func() bool {
+	waiting := slices.Clone(sidecars)
+	return func() bool {
+		waiting = slices.DeleteFunc(waiting, holds)
+		return len(waiting) == 0
+	}
+}
+
 // until looks whether something holds.
 func until(ctx context.Context, patience time.Duration, what string, holds func() bool) error {
 	late := time.NewTimer(patience)
@@ -206,7 +229,8 @@ func pause(ctx context.Context, d time.Duration) {
 
 // awaitCalm waits until nobody claims anything, and all use the victim.
 func (f *fleet) awaitCalm(ctx context.Context) error {
-	err := until(ctx, time.Minute, "all are back", func() bool { away, hear := f.restless(); return away+hear == 0 })
+	calm := func(s *sidecar) bool { return s.turnedAt().IsZero() && !s.holds(f.victim) }
+	err := until(ctx, time.Minute, "all are back", each(f.sidecars, calm))
 	if away, hear := f.restless(); err != nil {
 		return fmt.Errorf("%w: %d of %d turn away, and %d hear claims, such as %s", err, away, len(f.sidecars), hear, f.sidecars[0].why(f.victim))
 	}

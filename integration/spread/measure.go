@@ -58,10 +58,7 @@ type traffic struct {
 type rate struct{ packets, bytes float64 }
 
 func (f *fleet) traffic() traffic {
-	if f.network == nil {
-		return traffic{at: time.Now()}
-	}
-	return traffic{time.Now(), f.network.packets.Load(), f.network.bytes.Load()}
+	return traffic{time.Now(), f.meter.packets.Load(), f.meter.bytes.Load()}
 }
 
 func (f *fleet) above(before traffic, quiet rate) (packets, bytes float64) {

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -19,7 +18,7 @@ type network struct {
 	delay time.Duration // one way
 	loss  float64       // of packets
 
-	packets, bytes atomic.Uint64 // sent, lost ones among them; of streams their bytes alone
+	meter *meter // of what is sent, lost packets among it
 
 	mu    sync.Mutex // guards what follows
 	hosts map[string]*host
@@ -28,7 +27,7 @@ type network struct {
 }
 
 func newNetwork(delay time.Duration, loss float64) *network {
-	return &network{delay: delay, loss: loss, hosts: map[string]*host{}, cut: map[string]bool{}, rng: rand.New(rand.NewPCG(9, 9))}
+	return &network{delay: delay, loss: loss, meter: &meter{}, hosts: map[string]*host{}, cut: map[string]bool{}, rng: rand.New(rand.NewPCG(9, 9))}
 }
 
 // host is one place on a network. It implements gossip.Transport.
@@ -86,8 +85,7 @@ func (h *host) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
 // WriteTo implements memberlist.Transport.
 func (h *host) WriteTo(b []byte, to string) (time.Time, error) {
 	now := time.Now()
-	h.network.packets.Add(1)
-	h.network.bytes.Add(uint64(len(b)))
+	h.network.meter.packet(len(b))
 	target, ok := h.network.reach(h.address.String(), to)
 	if !ok || h.network.loses() {
 		return now, nil
@@ -117,8 +115,8 @@ func (h *host) DialTimeout(to string, timeout time.Duration) (net.Conn, error) {
 	late := time.NewTimer(timeout)
 	defer late.Stop()
 	select {
-	case target.streams <- &stream{there, h.network, h.address}:
-		return &stream{here, h.network, target.address}, nil
+	case target.streams <- &stream{metered{there, h.network.meter}, h.address}:
+		return &stream{metered{here, h.network.meter}, target.address}, nil
 	case <-target.gone:
 		return nil, fmt.Errorf("%s: %w", to, errUnreachable)
 	case <-late.C:
@@ -138,17 +136,10 @@ func (h *host) Shutdown() error {
 	return nil
 }
 
-// stream is one end of a connection; what it writes counts.
+// stream is one end of a connection.
 type stream struct {
-	net.Conn
-	network *network
-	remote  netip.AddrPort
+	metered
+	remote netip.AddrPort
 }
 
 func (s *stream) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(s.remote) }
-
-func (s *stream) Write(b []byte) (int, error) {
-	n, err := s.Conn.Write(b)
-	s.network.bytes.Add(uint64(n))
-	return n, err
-}

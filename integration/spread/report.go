@@ -38,7 +38,7 @@ const (
 	shortCut  = 3 * time.Second
 	longerCut = 20 * time.Second
 	delay     = 500 * time.Microsecond // one way
-	idleSpan  = 10 * time.Second
+	idleSpan  = 20 * time.Second
 )
 
 type report struct {
@@ -191,12 +191,12 @@ func ms(d time.Duration) string {
 func (r *report) markdown(machine string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, `%s; %s. Whole sidecars in one process, each of which checks two backends every second (fall 2).
-Packets take %v one way, or go over UDP on loopback.
+Packets take %v one way, or go over UDP on loopback. What they send counts by packets, streams by their bytes alone.
 
 From the first sidecar that turns away from a dead backend to the others, in ms (over every sidecar of every death), and from the death to all:
 
-| sidecars | network | deaths | 50 %% | 99 %% | all, median | all, worst | dead to all, median | 99 %% | packets each | bytes each |
-|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+| sidecars | network | deaths | 50 %% | 99 %% | aimed at | all, median | all, worst | dead to all, median | 99 %% | packets each | bytes each |
+|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 `, machine, time.Now().Format(time.DateOnly), delay)
 	for i := range r.spreads {
 		s := &r.spreads[i]
@@ -207,20 +207,20 @@ From the first sidecar that turns away from a dead backend to the others, in ms 
 		packets, bytes := s.cost()
 		cost := fmt.Sprintf("%.0f | %.0f", packets, bytes)
 		if s.real {
-			network, cost = "loopback", "- | -"
+			network = "loopback"
 		}
 		if s.late {
 			network += " (given up: too much for this machine)"
 		}
-		fmt.Fprintf(&text, "| %d | %s | %d | %s | %s | %s | %s | %s | %s | %s |\n", s.size, network, len(s.deaths),
-			ms(s.pooled(0.5)), ms(s.pooled(0.99)), ms(s.behind(1)), ms(s.pooled(1)), ms(s.toAll(0.5)), ms(s.toAll(0.99)), cost)
+		fmt.Fprintf(&text, "| %d | %s | %d | %s | %s | %s | %s | %s | %s | %s | %s |\n", s.size, network, len(s.deaths),
+			ms(s.pooled(0.5)), ms(s.pooled(0.99)), s.aim(), ms(s.behind(1)), ms(s.pooled(1)), ms(s.toAll(0.5)), ms(s.toAll(0.99)), cost)
 	}
 	fmt.Fprintf(&text, `
 While nothing happens, for each sidecar; and how they come together:
 
-| sidecars | packets/s | bytes/s | CPU of gossip, ms/s | all joined after | caught up after a cut of %v | of %v |
+| sidecars | packets/s | bytes/s | CPU of gossip, ms/s | the last %d joined after | caught up after a cut of %v | of %v |
 |---:|---:|---:|---:|---:|---:|---:|
-`, shortCut, longerCut)
+`, startAtOnce, shortCut, longerCut)
 	for _, u := range r.upkeep {
 		if u.late {
 			fmt.Fprintf(&text, "| %d | given up: too much for this machine | | | | | |\n", u.size)
@@ -229,7 +229,68 @@ While nothing happens, for each sidecar; and how they come together:
 		fmt.Fprintf(&text, "| %d | %.1f | %.0f | %.2f | %.1f s | %.1f s | %.1f s |\n", u.size, u.quiet.packets, u.quiet.bytes,
 			float64(u.cpu.Microseconds())/1000, u.joined.Seconds(), u.short.Seconds(), u.longer.Seconds())
 	}
+	if missed := r.missed(); len(missed) > 0 {
+		fmt.Fprintf(&text, "\nMissed: %s.\n", strings.Join(missed, "; "))
+	}
 	return text.String()
+}
+
+// aim is what the design wants of a fleet; 0: nothing.
+type aim struct {
+	half, most time.Duration // behind the first: of 50 and of 99 %
+	lossy      time.Duration // of 99 % with a quarter of the packets lost
+	bytes      float64       // a second, for each sidecar at rest
+}
+
+func aimOf(size int) aim {
+	switch size {
+	case 3:
+		return aim{half: 3 * time.Millisecond, most: 20 * time.Millisecond, lossy: 100 * time.Millisecond}
+	case 50:
+		return aim{half: 15 * time.Millisecond, most: 100 * time.Millisecond, lossy: 150 * time.Millisecond, bytes: 1000}
+	case 200:
+		return aim{half: 40 * time.Millisecond, most: 150 * time.Millisecond, lossy: 250 * time.Millisecond, bytes: 2000}
+	}
+	return aim{}
+}
+
+const cpuAim = 1500 * time.Microsecond // a second
+
+func (s *series) aim() string {
+	switch a := aimOf(s.size); {
+	case a == aim{}:
+		return ""
+	case s.loss > 0:
+		return "99 %: " + ms(a.lossy)
+	default:
+		return ms(a.half) + ", " + ms(a.most)
+	}
+}
+
+// missed are the aims that were not reached.
+func (r *report) missed() []string {
+	var all []string
+	check := func(title, what string, got, aim float64) {
+		if aim > 0 && got > aim {
+			all = append(all, fmt.Sprintf("%s, %s: %.4g instead of %.4g", title, what, got, aim))
+		}
+	}
+	inMs := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	for i := range r.spreads {
+		s, a := &r.spreads[i], aimOf(r.spreads[i].size)
+		if s.loss > 0 {
+			check(s.title(), "99 % in ms", inMs(s.pooled(0.99)), inMs(a.lossy))
+			continue
+		}
+		check(s.title(), "50 % in ms", inMs(s.pooled(0.5)), inMs(a.half))
+		check(s.title(), "99 % in ms", inMs(s.pooled(0.99)), inMs(a.most))
+	}
+	for _, u := range r.upkeep {
+		title := fmt.Sprintf("%d sidecars at rest", u.size)
+		check(title, "bytes/s", u.quiet.bytes, aimOf(u.size).bytes)
+		check(title, "CPU in ms/s", inMs(u.cpu), inMs(cpuAim))
+	}
+	return all
 }
 
 const (

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,9 @@ func TestFewDeathsAreMeasuredAndKept(t *testing.T) {
 			if len(d.behind) != s.size || d.behind[0] != 0 || d.toAll < d.toFirst || d.toAll-d.toFirst != d.behind[s.size-1] {
 				t.Errorf("%s: %+v", s.title(), d)
 			}
+		}
+		if s.quiet.packets <= 0 || s.quiet.bytes <= s.quiet.packets {
+			t.Errorf("%s: at rest each sends %+v a second", s.title(), s.quiet)
 		}
 		r := report{spreads: []series{s}, upkeep: []upkeep{{size: 3}}}
 		if err := r.keep(file, r.markdown("some machine")); err != nil {
@@ -71,5 +75,20 @@ func TestStrangeOptionsAreRefused(t *testing.T) {
 		if _, err := parse(arguments, io.Discard); err == nil || !strings.Contains(err.Error(), arguments[0]) {
 			t.Errorf("%q: %v", arguments, err)
 		}
+	}
+}
+
+func TestAimsThatWereMissedAreTold(t *testing.T) {
+	slow := death{behind: []time.Duration{0, 10 * time.Millisecond, 30 * time.Millisecond}}
+	r := report{
+		spreads: []series{{size: 3, deaths: []death{slow}}, {size: 3, loss: 0.25, deaths: []death{slow}}, {size: 4, deaths: []death{slow}}},
+		upkeep:  []upkeep{{size: 50, quiet: rate{bytes: 1001}, cpu: time.Millisecond}, {size: 3, cpu: 2 * time.Millisecond}},
+	}
+	want := []string{
+		"3 sidecars, 0 % of packets lost, 50 % in ms: 10 instead of 3", "3 sidecars, 0 % of packets lost, 99 % in ms: 30 instead of 20",
+		"50 sidecars at rest, bytes/s: 1001 instead of 1000", "3 sidecars at rest, CPU in ms/s: 2 instead of 1.5",
+	}
+	if got := r.missed(); !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
 	}
 }
