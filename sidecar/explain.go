@@ -219,10 +219,10 @@ func tellRead(line func(name, format string, args ...any), e *admin.Explanation)
 func tellExchange(line func(name, format string, args ...any), x *admin.Exchange) {
 	for _, a := range x.Attempts {
 		if a.Failure != "" {
-			line("try", "%s  failed after %g ms: %s", a.Backend, a.After, a.Failure)
+			line("try", "%s  failed after %g ms: %s", located(a.Backend, a.Resolved), a.After, a.Failure)
 			continue
 		}
-		line("try", "%s  answered", a.Backend)
+		line("try", "%s  answered", located(a.Backend, a.Resolved))
 	}
 	line("end", "%s, after %g ms", x.End, x.Took)
 	if x.Trace != "" {
@@ -256,8 +256,16 @@ func tellForward(line func(name, format string, args ...any), f *admin.Forward) 
 	}
 }
 
+// located is a backend's name with its address, where it has one that is another.
+func located(name, address string) string {
+	if address == "" {
+		return name
+	}
+	return name + " (" + address + ")"
+}
+
 func describeCandidate(b admin.Candidate) string {
-	words := b.Address
+	words := located(b.Address, b.Resolved)
 	if b.Weight > 1 {
 		words += fmt.Sprintf(", weight %d", b.Weight)
 	}

@@ -25,8 +25,12 @@ shows as a dot: claims are about what is wrong.`,
 func printHealth(out io.Writer, s admin.HealthStatus, colours palette) error {
 	t := new(table)
 	t.row(append(append([]string{"CLUSTER", "BACKEND", "VERDICT", s.Self}, s.Peers...), "WHY")...)
+	named := make(names)
 	for _, b := range s.Backends {
-		cells := []string{b.Cluster, b.Name, b.State, ownCell(b.Own)}
+		named.count(b.Cluster, b.Name)
+	}
+	for _, b := range s.Backends {
+		cells := []string{b.Cluster, named.of(b.Cluster, b.Name, b.Address), b.State, ownCell(b.Own)}
 		for _, peer := range s.Peers {
 			cells = append(cells, claimOf(b, peer))
 		}

@@ -126,11 +126,31 @@ func printStatus(out io.Writer, s admin.Status, colours palette) error {
 	fmt.Fprintln(out)
 	t := new(table)
 	t.row("CLUSTER", "BACKEND", "STATE", "REQUESTS", "FAILURES", "RETRIED", "REASON")
+	named := make(names)
 	for _, c := range s.Clusters {
 		for _, b := range c.Backends {
-			t.row(c.Name, b.Name, b.State, fmt.Sprint(b.Requests), fmt.Sprint(b.Failures), fmt.Sprint(b.Retried), b.Reason)
+			named.count(c.Name, b.Name)
+		}
+	}
+	for _, c := range s.Clusters {
+		for _, b := range c.Backends {
+			t.row(c.Name, named.of(c.Name, b.Name, b.Address), b.State, fmt.Sprint(b.Requests), fmt.Sprint(b.Failures), fmt.Sprint(b.Retried), b.Reason)
 			t.painted(2, func(text string) string { return colours.state(text, b.State) })
 		}
 	}
 	return t.write(out)
+}
+
+// names is how often each is a backend's, by cluster: one that resolves to several
+// addresses is several backends.
+type names map[[2]string]int
+
+func (n names) count(cluster, name string) { n[[2]string{cluster, name}]++ }
+
+// of is the name that a row has: with the address, where the name is not enough.
+func (n names) of(cluster, name, address string) string {
+	if n[[2]string{cluster, name}] > 1 {
+		return located(name, address)
+	}
+	return name
 }

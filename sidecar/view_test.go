@@ -55,3 +55,24 @@ web-1 tells its peers nothing: most peers are gone at once
 		t.Errorf("in colours: %q", coloured.String())
 	}
 }
+
+func TestBackendsThatShareANameAreToldApartByTheirAddress(t *testing.T) {
+	var status, matrix strings.Builder
+	err := errors.Join(
+		printStatus(&status, admin.Status{Clusters: []admin.ClusterStatus{{Name: "two", Backends: []admin.BackendStatus{
+			{Name: "app-c:80", Address: "10.0.0.3:80"}, {Name: "app-d:80", Address: "10.0.0.4:80"}, {Name: "app-d:80", Address: "10.0.0.5:80"},
+		}}}}, palette{}),
+		printHealth(&matrix, admin.HealthStatus{Backends: []admin.BackendHealth{
+			{Cluster: "two", Name: "app-c:80", Address: "10.0.0.3:80"},
+			{Cluster: "two", Name: "app-d:80", Address: "10.0.0.4:80"}, {Cluster: "two", Name: "app-d:80", Address: "10.0.0.5:80"},
+			{Cluster: "three", Name: "app-d:80", Address: "10.0.0.4:80"},
+		}}, palette{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shown := range []string{status.String(), matrix.String()} {
+		if strings.Contains(shown, "10.0.0.3") || strings.Count(shown, "app-d:80 (10.0.0.4:80)") != 1 || strings.Count(shown, "app-d:80 (10.0.0.5:80)") != 1 {
+			t.Errorf("shown are\n%s", shown)
+		}
+	}
+}

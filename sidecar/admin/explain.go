@@ -82,7 +82,8 @@ type Answer struct {
 // A Candidate is a backend of the cluster that was decided for. What only a sidecar
 // that runs knows is empty where the files were asked.
 type Candidate struct {
-	Address  string `json:"address"` // as configured
+	Address  string `json:"address"`            // as configured
+	Resolved string `json:"resolved,omitempty"` // where that is a name; empty where the files were asked
 	Weight   int    `json:"weight"`
 	Usable   bool   `json:"usable"`
 	State    string `json:"state,omitempty"` // up, suspect, down, trial or draining
@@ -107,9 +108,10 @@ type Exchange struct {
 
 // An Attempt is one try on a backend.
 type Attempt struct {
-	Backend string  `json:"backend"`
-	Failure string  `json:"failure,omitempty"` // empty: this one answered
-	After   float64 `json:"after_ms"`          // from the start of the request to its failure; of the one that answered: to the end
+	Backend  string  `json:"backend"`
+	Resolved string  `json:"resolved,omitempty"` // its address, where it is a name
+	Failure  string  `json:"failure,omitempty"`  // empty: this one answered
+	After    float64 `json:"after_ms"`           // from the start of the request to its failure; of the one that answered: to the end
 }
 
 func (a *api) explain(w http.ResponseWriter, r *http.Request) {

@@ -47,13 +47,22 @@ func (a *App) candidates(u *upstream) []admin.Candidate {
 	var all []admin.Candidate
 	for _, b := range u.Backends() {
 		c := admin.Candidate{
-			Address: b.Name(), Weight: u.weightOf(b), State: b.State().String(), InFlight: b.Counters().InFlight.Load(),
+			Address: b.Name(), Resolved: resolved(b.Name(), b.Address()), Weight: u.weightOf(b), State: b.State().String(), InFlight: b.Counters().InFlight.Load(),
 			Usable: b.State() != cluster.Down, Why: backendHealth(b, known[keyOf(b)], now).Why,
 		}
 		c.Skip = skipped(b, u)
 		all = append(all, c)
 	}
 	return all
+}
+
+// resolved is the address of a backend that is configured by name: the name may have
+// several.
+func resolved(name, address string) string {
+	if name == address {
+		return ""
+	}
+	return address
 }
 
 // weightOf is the configured weight of a backend.
@@ -178,7 +187,7 @@ func (a *App) candidatesAt(u *upstream, at time.Time) []admin.Candidate {
 	for _, b := range u.Backends() {
 		state, why := a.chronicle.at(keyOf(b), b.State().String(), at)
 		all = append(all, admin.Candidate{
-			Address: b.Name(), Weight: u.weightOf(b), State: state, Usable: state != cluster.Down.String(), Why: why,
+			Address: b.Name(), Resolved: resolved(b.Name(), b.Address()), Weight: u.weightOf(b), State: state, Usable: state != cluster.Down.String(), Why: why,
 		})
 	}
 	return all

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -155,6 +156,34 @@ func TestAMadeUpRequestIsExplainedWithEachCandidateAndWhy(t *testing.T) {
 	}
 	if _, err := s.Explain(admin.Question{Method: "GET", URL: "x"}); err == nil {
 		t.Error("a path without a slash is explained")
+	}
+}
+
+// A name may have several addresses: which one it was is a part of the answer.
+func TestABackendThatIsConfiguredByNameIsExplainedWithItsAddress(t *testing.T) {
+	one := newBackends(t, "one-a")[0]
+	name := "localhost" + one.addr[strings.LastIndexByte(one.addr, ':'):]
+	s := start(t, fmt.Sprintf("clusters: { one: { backends: [%q] } }\ntrusted_proxies: [private]\n", name))
+	s.awaitReady()
+	if a := s.ask("/one/", [2]string{"X-Request-Id", "first"}); a.status != http.StatusOK {
+		t.Fatalf("%+v", a)
+	}
+	var e *admin.Explanation
+	eventually(t, "the exchange to be recorded", func() (is bool) {
+		e, is = recalled(s, "first")
+		return is
+	})
+	if try := e.Exchange.Attempts[0]; try.Backend != name || try.Resolved != one.addr {
+		t.Errorf("try %+v, want %s", try, one.addr)
+	}
+	ahead, err := s.Explain(admin.Question{Method: "GET", URL: "/one/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []admin.Candidate{e.Backends[0], ahead.Backends[0]} {
+		if c.Address != name || c.Resolved != one.addr {
+			t.Errorf("candidate %+v, want %s", c, one.addr)
+		}
 	}
 }
 

@@ -115,10 +115,13 @@ func (f *footprint) passed() passed {
 		took: f.took, route: f.route, connect: f.connect, firstByte: f.firstByte,
 	}
 	for _, try := range f.failed {
-		p.attempts = append(p.attempts, admin.Attempt{Backend: try.Backend.Name(), Failure: try.Err.Error(), After: millis(try.After)})
+		name := try.Backend.Name()
+		p.attempts = append(p.attempts, admin.Attempt{
+			Backend: name, Resolved: resolved(name, try.Backend.Address()), Failure: try.Err.Error(), After: millis(try.After),
+		})
 	}
 	if f.backend != "" && f.fault == nil {
-		p.attempts = append(p.attempts, admin.Attempt{Backend: f.backend, After: millis(f.took)})
+		p.attempts = append(p.attempts, admin.Attempt{Backend: f.backend, Resolved: resolved(f.backend, f.address), After: millis(f.took)})
 	}
 	return p
 }
