@@ -10,7 +10,7 @@ import (
 
 func TestAnEditOfTheMountedScriptRoutesUnderLoad(t *testing.T) {
 	s := openShop(t)
-	l := startLoad(t, 200, s.at("a", "/one/"), s.at("b", "/one/"), s.at("c", "/one/"))
+	l := s.startLoad(200, s.at("a", "/one/"), s.at("b", "/one/"), s.at("c", "/one/"))
 	l.awaitMore(s, 200)
 
 	saved := time.Now()

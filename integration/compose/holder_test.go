@@ -10,14 +10,14 @@ import (
 // The holder owns the network, so app and sidecar can restart or be replaced.
 func TestRestartsStrandNobody(t *testing.T) {
 	s := openShop(t)
-	others := startLoad(t, 100, s.at("a", "/one/"), s.at("b", "/one/"), s.at("c", "/"))
+	others := s.startLoad(100, s.at("a", "/one/"), s.at("b", "/one/"), s.at("c", "/"))
 	others.awaitMore(s, 100)
 	s.docker("restart", "app-a")
 	s.awaitState("b", "app-a:8080", "up")
 	others.awaitMore(s, 100)
 	others.stop().expectFine(t, 200)
 
-	elsewhere := startLoad(t, 100, s.at("b", "/one/"), s.at("c", "/one/"))
+	elsewhere := s.startLoad(100, s.at("b", "/one/"), s.at("c", "/one/"))
 	for _, again := range [][]string{{"restart", "sidecar-a"}, {"kill", "sidecar-a"}, {"start", "sidecar-a"}} {
 		s.docker(again[0], again[1])
 	}

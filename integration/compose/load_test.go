@@ -19,6 +19,8 @@ type answer struct {
 	status int    // 0 when there was no whole answer
 	app    string // who gave it; "" for answers of the sidecar's own
 	why    string // its Proxy-Status
+	told   string // its X-Outrider-Explain; "" for who has no token
+	url    string
 	body   string
 	err    error
 }
@@ -30,16 +32,28 @@ func (a answer) String() string {
 
 func (a answer) fine() bool { return a.err == nil && a.status == http.StatusOK }
 
+// explain is the field in which a sidecar tells what it did, to who has the token.
+const explain = "X-Outrider-Explain"
+
 const requestTimeout = 40 * time.Second // longer than whatever a sidecar waits for
 
 // ask sends one request on a connection of its own.
 func ask(url string) answer {
-	return send(&http.Client{Timeout: requestTimeout, Transport: &http.Transport{DisableKeepAlives: true}}, url)
+	return send(&http.Client{Timeout: requestTimeout, Transport: &http.Transport{DisableKeepAlives: true}}, url, "")
 }
 
-func send(client *http.Client, url string) answer {
-	a := answer{sent: time.Now()}
-	response, err := client.Get(url)
+// send sends one request. With the token of operators the sidecar tells what it did.
+func send(client *http.Client, url, token string) answer {
+	a := answer{sent: time.Now(), url: url}
+	request, err := http.NewRequest(http.MethodGet, url, http.NoBody)
+	if err != nil {
+		a.err = err
+		return a
+	}
+	if token != "" {
+		request.Header.Set(explain, token)
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		a.took, a.err = time.Since(a.sent), err
 		return a
@@ -48,6 +62,7 @@ func send(client *http.Client, url string) answer {
 	body, err := io.ReadAll(response.Body)
 	a.took, a.body = time.Since(a.sent), string(body)
 	a.app, a.why = response.Header.Get("App"), response.Header.Get("Proxy-Status")
+	a.told = response.Header.Get(explain)
 	if err != nil {
 		a.err = fmt.Errorf("%s, but the body: %w", response.Status, err)
 		return a
@@ -59,6 +74,7 @@ func send(client *http.Client, url string) answer {
 // load is requests at a fixed rate, whatever becomes of those before.
 type load struct {
 	t     *testing.T
+	token string        // of operators
 	ended chan struct{} // closed to end it
 	done  chan struct{} // closed when it has sent its last
 
@@ -68,11 +84,11 @@ type load struct {
 
 // startLoad sends so many requests a second until stop. They take turns among the
 // urls. Every answer is kept.
-func startLoad(t *testing.T, perSecond int, urls ...string) *load {
-	t.Helper()
-	l := &load{t: t, ended: make(chan struct{}), done: make(chan struct{})}
+func (s *shop) startLoad(perSecond int, urls ...string) *load {
+	s.t.Helper()
+	l := &load{t: s.t, token: s.adminToken(), ended: make(chan struct{}), done: make(chan struct{})}
 	go l.run(time.Second/time.Duration(perSecond), urls)
-	t.Cleanup(func() { l.stop() })
+	s.t.Cleanup(func() { l.stop() })
 	return l
 }
 
@@ -92,7 +108,7 @@ func (l *load) run(every time.Duration, urls []string) {
 			return
 		}
 		under.Go(func() {
-			a := send(client, urls[i%len(urls)])
+			a := send(client, urls[i%len(urls)], l.token)
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.answers = append(l.answers, a)

@@ -31,8 +31,9 @@ func (m matrix) of(name string) (state, why string, contested bool) {
 // The way from pair-a to app-d is broken, and no other.
 func TestWhoReachesABackendUsesItAndWhoDoesNotTurnsAway(t *testing.T) {
 	s := openShop(t)
-	a := startLoad(t, 60, s.at("a", "/"))
-	others := startLoad(t, 60, s.at("b", "/"), s.at("c", "/"))
+	e := s.gather()
+	a := s.startLoad(60, s.at("a", "/"))
+	others := s.startLoad(60, s.at("b", "/"), s.at("c", "/"))
 	others.awaitMore(s, 60)
 	s.filter("pair-a", "-A", "OUTPUT", "-d", s.address("app-d"), "-p", "tcp", "-j", "REJECT", "--reject-with", "tcp-reset")
 	cut := time.Now()
@@ -47,6 +48,8 @@ func TestWhoReachesABackendUsesItAndWhoDoesNotTurnsAway(t *testing.T) {
 		})
 	}
 	contested := time.Now()
+	s.expectState("app-d:8080", "down", "a")
+	s.expectState("app-d:8080", "up", "b", "c")
 	a.awaitMore(s, 100)
 	others.awaitMore(s, 200)
 	s.filter("pair-a", "-F", "OUTPUT")
@@ -58,12 +61,14 @@ func TestWhoReachesABackendUsesItAndWhoDoesNotTurnsAway(t *testing.T) {
 	here := a.stop()
 	here.expectFine(t, 150)
 	here.since(gone).until(healed).expectShares(t, 0, "app-c")
-	report(t, "one of three sidecars does not reach a backend: it turns away, the others do not", append(here, there...), away, back)
+	answers := append(here, there...)
+	report(t, "one of three sidecars does not reach a backend: it turns away, the others do not", answers, e.account(answers), away, back)
 }
 
 func TestAPeerThatLiesTakesNothingOutOfRotation(t *testing.T) {
 	s := openShop(t)
-	l := startLoad(t, 120, s.at("a", "/one/"), s.at("b", "/one/"), s.at("c", "/one/"), s.at("a", "/"), s.at("b", "/"), s.at("c", "/"))
+	e := s.gather()
+	l := s.startLoad(120, s.at("a", "/one/"), s.at("b", "/one/"), s.at("c", "/one/"), s.at("a", "/"), s.at("b", "/"), s.at("c", "/"))
 	l.awaitMore(s, 120)
 	var victims []string
 	for _, service := range []string{"pair-a", "pair-b", "pair-c", "app-d"} {
@@ -97,7 +102,7 @@ func TestAPeerThatLiesTakesNothingOutOfRotation(t *testing.T) {
 	}
 	answers := l.stop()
 	answers.expectFine(t, 500)
-	report(t, "a peer with the secret says everything is down, draining, up, fifty times a second", answers, 0, 0)
+	report(t, "a peer with the secret says everything is down, draining, up, fifty times a second", answers, e.account(answers), 0, 0)
 }
 
 // poisonImage holds the peer that lies.

@@ -3,11 +3,14 @@
 package compose_test
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +22,7 @@ type finding struct {
 	fault            string
 	requests, failed int
 	worst            time.Duration
+	said             account
 	away, back       time.Duration // to turn away, and to return; 0: not to be seen
 }
 
@@ -29,10 +33,11 @@ var findings struct {
 }
 
 // report notes what a fault showed.
-func report(t *testing.T, fault string, answers record, away, back time.Duration) {
+func report(t *testing.T, fault string, answers record, said account, away, back time.Duration) {
 	t.Helper()
-	f := finding{fault, len(answers), len(answers.failed()), answers.worst(), away, back}
-	t.Logf("%s: %d requests, %d failed, worst %v, away after %v, back after %v", f.fault, f.requests, f.failed, f.worst, f.away, f.back)
+	f := finding{fault, len(answers), len(answers.failed()), answers.worst(), said, away, back}
+	t.Logf("%s: %d requests, %d failed, worst %v, retries %v, causes %v, away after %v, back after %v",
+		f.fault, f.requests, f.failed, f.worst, said.retries, said.causes, f.away, f.back)
 	findings.Lock()
 	defer findings.Unlock()
 	findings.all = append(findings.all, f)
@@ -50,17 +55,31 @@ func writeReport() error {
 What real containers showed when they were broken on purpose, under load: `+"`make faults`"+` makes this page. Every request counts; which may fail is
 written in [the tests](compose). %s.
 
-| fault | requests | failed | slowest answer | turned away after | back after |
-|---|---:|---:|---:|---:|---:|
+| fault | requests | failed | why, and how many | retries | slowest answer | turned away after | back after |
+|---|---:|---:|---|---|---:|---:|---:|
 `, machine())
 	for _, f := range findings.all {
-		fmt.Fprintf(&text, "| %s | %d | %d | %s | %s | %s |\n", f.fault, f.requests, f.failed, span(f.worst), span(f.away), span(f.back))
+		fmt.Fprintf(&text, "| %s | %d | %d | %s | %s | %s | %s | %s |\n", f.fault, f.requests, f.failed, list(f.said.causes), list(f.said.retries), span(f.worst), span(f.away), span(f.back))
 	}
 	text.WriteString(`
+Every number of requests, failures and retries is what clients and the sidecars' metrics agree on. Why: who ended the request in which phase, and the type of
+the answer's Proxy-Status, as the record of each failed request has it (` + "`outrider explain REQUEST-ID`" + `); who was answered by nobody, or by the app, has none.
+Retries: further tries, by what went wrong with the one before (` + "`outrider_retries_total`" + `): connect, no connection; stale, a used one had ended; cut, it ended
+before a response.
+
 Turned away: from the moment in which the command that breaks something returns, until the last of the sidecars uses the backend no more. Back: from the
 command that mends it (a container that starts takes most of that).
 `)
 	return os.WriteFile(filepath.Join(bench.top, "integration", "FAULTS.md"), []byte(text.String()), 0o644)
+}
+
+// list is how many there are of each.
+func list(of map[string]int) string {
+	var all []string
+	for _, what := range slices.Sorted(maps.Keys(of)) {
+		all = append(all, fmt.Sprintf("%s %d", what, of[what]))
+	}
+	return cmp.Or(strings.Join(all, ", "), "-")
 }
 
 func span(d time.Duration) string {

@@ -4,6 +4,7 @@ package compose_test
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -242,7 +243,7 @@ type view struct {
 	Ready    bool
 	Clusters []struct {
 		Name     string
-		Backends []struct{ Name, State, Reason string }
+		Backends []struct{ Name, Address, State, Reason string }
 	}
 }
 
@@ -266,10 +267,23 @@ func (s *shop) see(pair string) (v view, err error) {
 // inquire asks the admin listener of the sidecar of a pair.
 func (s *shop) inquire(pair, path string, answer any) error {
 	s.t.Helper()
-	request, err := http.NewRequest(http.MethodGet, s.url("pair-"+pair, operator, path), http.NoBody)
+	return s.question(pair, http.MethodGet, path, nil, answer)
+}
+
+// question asks it something that takes more words.
+func (s *shop) question(pair, method, path string, words, answer any) error {
+	s.t.Helper()
+	var body bytes.Buffer
+	if words != nil {
+		if err := json.NewEncoder(&body).Encode(words); err != nil {
+			return err
+		}
+	}
+	request, err := http.NewRequest(method, s.url("pair-"+pair, operator, path), &body)
 	if err != nil {
 		return err
 	}
+	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Authorization", "Bearer "+s.adminToken())
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
@@ -340,6 +354,13 @@ func (s *shop) eventually(what string, holds func() bool) {
 
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
+	if !soon(holds) {
+		t.Fatalf("not within %v: %s", patience, what)
+	}
+}
+
+// soon tells whether something holds before patience ends.
+func soon(holds func() bool) bool {
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	look := time.NewTicker(10 * time.Millisecond)
@@ -348,9 +369,10 @@ func eventually(t *testing.T, what string, holds func() bool) {
 		select {
 		case <-look.C:
 		case <-deadline.C:
-			t.Fatalf("not within %v: %s", patience, what)
+			return false
 		}
 	}
+	return true
 }
 
 func tail(text string, lines int) string {

@@ -55,7 +55,8 @@ func (s *shop) awaitWhole(started time.Time) time.Duration {
 // SIGKILL: it says goodbye to nobody.
 func TestASidecarThatIsKilledIsMissedByNobodyElse(t *testing.T) {
 	s := openShop(t)
-	others := startLoad(t, 100, s.at("a", "/one/"), s.at("c", "/one/"), s.at("a", "/"), s.at("c", "/"))
+	e := s.gather("a", "c")
+	others := s.startLoad(100, s.at("a", "/one/"), s.at("c", "/one/"), s.at("a", "/"), s.at("c", "/"))
 	others.awaitMore(s, 100)
 	s.docker("kill", "sidecar-b")
 	others.awaitMore(s, 200)
@@ -64,14 +65,15 @@ func TestASidecarThatIsKilledIsMissedByNobodyElse(t *testing.T) {
 	others.awaitMore(s, 100)
 	answers := others.stop()
 	answers.expectFine(t, 400)
-	report(t, "a sidecar is killed and starts again; requests through the others", answers, 0, back)
+	report(t, "a sidecar is killed and starts again; requests through the others", answers, e.account(answers), 0, back)
 }
 
 // Drain: the peers spare the app beside a sidecar that is told to end, whose own
 // clients are served to their end.
 func TestASidecarThatStopsHasItsAppSparedAndFailsNoRequestOfOthers(t *testing.T) {
 	s := openShop(t)
-	others := startLoad(t, 100, s.at("a", "/one/"), s.at("c", "/one/"))
+	e := s.gather("a", "c")
+	others := s.startLoad(100, s.at("a", "/one/"), s.at("c", "/one/"))
 	others.awaitMore(s, 100)
 	stopping := time.Now()
 	stopped := make(chan struct{})
@@ -87,6 +89,7 @@ func TestASidecarThatStopsHasItsAppSparedAndFailsNoRequestOfOthers(t *testing.T)
 		t.Errorf("its app is spared after %v, want %v at most", away, turnAwayTogether)
 	}
 	spared := time.Now()
+	s.expectState("app-b:8080", "draining", "a", "c")
 	<-stopped
 	others.awaitMore(s, 100)
 	answers := others.stop()
@@ -96,13 +99,13 @@ func TestASidecarThatStopsHasItsAppSparedAndFailsNoRequestOfOthers(t *testing.T)
 	started := time.Now()
 	s.awaitWhole(started)
 	back := s.awaitState("a", "app-b:8080", "up").Sub(started)
-	report(t, "a sidecar is told to end: its app is spared by the others", answers, away, back)
+	report(t, "a sidecar is told to end: its app is spared by the others", answers, e.account(answers), away, back)
 }
 
 // All at once: requests fail while nobody is there to take them, and no others.
 func TestAllSidecarsRestartAtOnce(t *testing.T) {
 	s := openShop(t)
-	l := startLoad(t, 100, s.at("a", "/one/"), s.at("b", "/one/"), s.at("c", "/one/"))
+	l := s.startLoad(100, s.at("a", "/one/"), s.at("b", "/one/"), s.at("c", "/one/"))
 	l.awaitMore(s, 100)
 	began := time.Now()
 	s.compose("restart", "sidecar-a", "sidecar-b", "sidecar-c")
@@ -110,16 +113,20 @@ func TestAllSidecarsRestartAtOnce(t *testing.T) {
 	s.awaitAllUp()
 	up := time.Now()
 	back := s.awaitWhole(started)
-	l.awaitMore(s, 200)
 	answers := l.stop()
+	e := s.gather()
+	l = s.startLoad(100, s.at("a", "/one/"), s.at("b", "/one/"), s.at("c", "/one/"))
+	l.awaitMore(s, 200)
+	after := l.stop()
+	after.expectFine(t, 200)
 	for _, a := range answers.failed() {
 		if a.sent.Before(began) || a.sent.After(up) || a.status != 0 {
 			t.Error(a) // nobody listened, is all that may be wrong
 		}
 	}
 	answers.until(began).expectFine(t, 50)
-	answers.since(up).expectFine(t, 150)
-	report(t, "all sidecars restart at once; requests fail while none listens", answers, 0, back)
+	answers.since(up).expectFine(t, 0)
+	report(t, "all sidecars restart at once; requests fail while none listens", append(answers, after...), e.account(after), 0, back)
 }
 
 // One after the other is replaced by one of a newer image.
@@ -131,9 +138,11 @@ func TestARollingUpgradeFailsNoRequestThroughTheOthers(t *testing.T) {
 	}
 	t.Cleanup(func() { _, _ = try("docker", "image", "rm", next) })
 	var all record
+	var said account
 	for i, pair := range pairs {
 		stay := []string{pairs[(i+1)%3], pairs[(i+2)%3]}
-		l := startLoad(t, 100, s.at(stay[0], "/one/"), s.at(stay[1], "/one/"), s.at(stay[0], "/"), s.at(stay[1], "/"))
+		e := s.gather(stay...)
+		l := s.startLoad(100, s.at(stay[0], "/one/"), s.at(stay[1], "/one/"), s.at(stay[0], "/"), s.at(stay[1], "/"))
 		l.awaitMore(s, 50)
 		s.upgrade("sidecar-"+pair, next)
 		s.awaitWhole(time.Now())
@@ -142,8 +151,9 @@ func TestARollingUpgradeFailsNoRequestThroughTheOthers(t *testing.T) {
 		answers := l.stop()
 		answers.expectFine(t, 100)
 		all = append(all, answers...)
+		said.add(e.account(answers))
 	}
-	report(t, "sidecars are replaced by newer ones, one after the other; requests through those that stay", all, 0, 0)
+	report(t, "sidecars are replaced by newer ones, one after the other; requests through those that stay", all, said, 0, 0)
 }
 
 // upgrade replaces the container of a service by one of another image.
@@ -168,7 +178,8 @@ func TestAnEditThatThrowsForFivePercentIsTakenBack(t *testing.T) {
 			urls = append(urls, s.at(pair, "/one/"+strconv.Itoa(i)))
 		}
 	}
-	l := startLoad(t, 200, urls...)
+	e := s.gather()
+	l := s.startLoad(200, urls...)
 	l.awaitMore(s, 200)
 	saved := time.Now()
 	s.write("default.js", `function route(req) {
@@ -184,7 +195,7 @@ func TestAnEditThatThrowsForFivePercentIsTakenBack(t *testing.T) {
 	answers := l.stop()
 	answers.expectFine(t, 500)
 	answers.since(restored.Add(time.Second)).expectShares(t, 30, "app-a", "app-b")
-	report(t, "a script that throws for 5 % of the requests: taken back, and no client sees it", answers, 0, back)
+	report(t, "a script that throws for 5 % of the requests: taken back, and no client sees it", answers, e.account(answers), 0, back)
 }
 
 // Little memory, little CPU: slower, and nothing else.
@@ -196,7 +207,8 @@ func TestASidecarWithLittleOfEverythingFailsNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := openShop(t, override(t, "version: \"2.4\"\nservices:\n  sidecar-a: "+limit+"\n"))
 			before := strings.Count(s.logs("sidecar-a"), " out: ") // it may have started before the apps
-			l := startLoad(t, 150, s.at("a", "/one/"), s.at("a", "/"))
+			e := s.gather("a")
+			l := s.startLoad(150, s.at("a", "/one/"), s.at("a", "/"))
 			l.awaitMore(s, 900)
 			for backend, state := range s.mustSee("a").states() {
 				if state != "up" {
@@ -212,7 +224,7 @@ func TestASidecarWithLittleOfEverythingFailsNothing(t *testing.T) {
 			if logs := s.logs("sidecar-a"); strings.Count(logs, " out: ") > before {
 				t.Errorf("it turned away from somebody:\n%s", logs)
 			}
-			report(t, "a sidecar with "+name, answers, 0, 0)
+			report(t, "a sidecar with "+name, answers, e.account(answers), 0, 0)
 		})
 	}
 }
@@ -231,7 +243,8 @@ func TestContainersThatSwapAddressesGetNoRequestsOfEachOtherForLong(t *testing.T
 	const resolve = 5 * time.Second // how often names are asked for
 	subnet := freeSubnet(t)
 	s := openShop(t, override(t, fmt.Sprintf("networks: { default: { ipam: { config: [{ subnet: %q }] } } }\n", subnet+".0/24")))
-	l := startLoad(t, 100, s.at("a", "/one/"), s.at("c", "/one/"))
+	e := s.gather("a", "c")
+	l := s.startLoad(100, s.at("a", "/one/"), s.at("c", "/one/"))
 	l.awaitMore(s, 100)
 	b, d := s.address("pair-b"), s.address("app-d")
 	for _, service := range []string{"pair-b", "app-d"} {
@@ -263,7 +276,7 @@ func TestContainersThatSwapAddressesGetNoRequestsOfEachOtherForLong(t *testing.T
 			t.Error(a)
 		}
 	}
-	report(t, "two containers swap addresses", answers, last.Sub(swapped), 0)
+	report(t, "two containers swap addresses", answers, e.account(answers), last.Sub(swapped), 0)
 }
 
 // freeSubnet is the beginning of one that no network here has.

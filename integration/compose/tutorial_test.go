@@ -41,7 +41,8 @@ func TestADeadBackendLeavesAndComesBackWithoutGossip(t *testing.T) {
 }
 
 func deadBackend(t *testing.T, s *shop, how string, turnAway time.Duration) {
-	l := startLoad(t, 200, s.at("a", "/one/"), s.at("b", "/one/"), s.at("c", "/one/"))
+	e := s.gather()
+	l := s.startLoad(200, s.at("a", "/one/"), s.at("b", "/one/"), s.at("c", "/one/"))
 	l.awaitMore(s, 300)
 
 	before := time.Now()
@@ -53,6 +54,7 @@ func deadBackend(t *testing.T, s *shop, how string, turnAway time.Duration) {
 		}
 	}
 	gone := time.Now()
+	s.expectState("app-b:8080", "down")
 	l.awaitMore(s, 300)
 
 	started := time.Now()
@@ -63,10 +65,13 @@ func deadBackend(t *testing.T, s *shop, how string, turnAway time.Duration) {
 		}
 	}
 	back := time.Now()
+	s.expectState("app-b:8080", "up")
 	l.awaitMore(s, 300)
 
 	answers := l.stop()
-	report(t, "a backend is killed, "+how, answers, gone.Sub(killed), back.Sub(started))
+	said := e.account(answers)
+	said.expectRetries(t, "connect", "cut", "stale")
+	report(t, "a backend is killed, "+how, answers, said, gone.Sub(killed), back.Sub(started))
 	answers.expectFine(t, 900)
 	answers.until(before).expectShares(t, 30, "app-a", "app-b")
 	answers.since(gone).until(started).expectShares(t, 0, "app-a")
