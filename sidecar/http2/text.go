@@ -59,9 +59,10 @@ func appendRequestFraming(dst []byte, r *http.Request) (framed []byte, chunked b
 			return dst, false, errors.New("content-length is not the one number that it has to be")
 		}
 	}
+	trails := len(r.Trailer) > 0 && (r.ContentLength != 0 || len(r.Header["Content-Length"]) > 0) // else there is no body for it to follow
 	switch {
-	case r.ContentLength < 0 || len(r.Trailer) > 0:
-		if len(r.Trailer) > 0 {
+	case r.ContentLength < 0 || trails:
+		if trails {
 			dst = append(dst, "Trailer: "+strings.Join(names(r.Trailer), ", ")+"\r\n"...)
 		}
 		return append(dst, "Transfer-Encoding: chunked\r\n"...), true, nil
