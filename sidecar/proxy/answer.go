@@ -22,6 +22,7 @@ func (x *exchange) answer() error {
 	x.down = append(x.appendConnection(x.down, stays), "\r\n"...)
 	x.status = x.resp.Status
 	x.announced = appendAnnounced(x.announced[:0], &x.resp.Head, x.up.conn.Bytes())
+	x.withheld = appendNominated(x.withheld[:0], &x.resp.Head, x.up.conn.Bytes())
 	x.respBody.Start(framing)
 	x.up.conn.Advance(x.resp.Size)
 	x.up.conn.SetReadLimit(x.policy.StreamIdle)

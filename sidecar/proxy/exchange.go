@@ -59,6 +59,7 @@ type exchange struct {
 	status     int
 	began      bool   // a final response head is on its way to the client
 	announced  []byte // the trailer fields that the response head names
+	withheld   []byte // those that its Connection fields keep on this hop
 	halfClosed bool   // the client has sent its FIN
 	continued  bool   // the client was told to go on with its body
 	ending     ending
@@ -290,6 +291,7 @@ func (x *exchange) release() {
 	x.deadline = 0
 	x.up, x.stale, x.whole, x.delivered = upstream{}, nil, false, false
 	x.sent, x.down, x.announced = keep(x.sent), keep(x.down), x.announced[:0]
+	x.withheld = x.withheld[:0]
 	clear(x.failed)
 	x.failed = x.failed[:0]
 	x.attempts, x.status, x.fault, x.ending = 0, 0, nil, stay

@@ -34,7 +34,20 @@ func appendTrailerField(dst []byte, h *http1.Head, buf []byte) []byte {
 // passesTrailer tells whether a trailer field of the response goes to the client. In
 // HTTP/2 trailers need not be announced.
 func (x *exchange) passesTrailer(name []byte) bool {
-	return x.client.stream || names(x.announced, name)
+	if x.client.stream {
+		return !names(x.withheld, name)
+	}
+	return names(x.announced, name)
+}
+
+// appendNominated appends what the Connection fields of a head nominate, as one list.
+func appendNominated(dst []byte, h *http1.Head, buf []byte) []byte {
+	for _, f := range h.Fields {
+		if f.ID == http1.Connection {
+			dst = append(append(dst, f.Value.Of(buf)...), ',')
+		}
+	}
+	return dst
 }
 
 // appendLastChunk ends a chunked body, with the trailer fields, in buf, that pass
