@@ -34,14 +34,18 @@ func sent(t *testing.T, request string, options ...option) *received {
 	if got := s.exchange(t, request); got.StatusCode != 200 {
 		t.Fatalf("got %s", got.Status)
 	}
-	return app.requests()[0]
+	r := app.requests()[0]
+	goesAlike(t, request, r, options...)
+	return r
 }
 
 // passed is what a client gets when the upstream sends the response.
 func passed(t *testing.T, response string) (head string) {
 	t.Helper()
 	s := newSidecar(t, to(newUpstream(t, answers(response))))
-	return dialRaw(t, s.addr).send(get("")).head()
+	head = dialRaw(t, s.addr).send(get("")).head()
+	comesAlike(t, response, head)
+	return head
 }
 
 func TestARequestGoesUpstreamAsItCameButForWhatIsOurs(t *testing.T) {
@@ -326,7 +330,9 @@ func TestRequestTrailersGoUpstreamWhenAnnouncedAndAllowed(t *testing.T) {
 				c.write(ok)
 			})
 			s := newSidecar(t, to(app))
-			c := dialRaw(t, s.addr).send(post(row.fields+"Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n"+row.trailer+"\r\n"))
+			request := post(row.fields+"Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n"+row.trailer+"\r\n")
+			sent(t, request)
+			c := dialRaw(t, s.addr).send(request)
 			if got := c.response(); got.StatusCode != 200 {
 				t.Fatalf("got %s", got.Status)
 			}
@@ -370,6 +376,7 @@ func TestResponseTrailersGoToTheClientWhenAnnouncedAndAllowed(t *testing.T) {
 			if app.accepted() != 1 {
 				t.Errorf("%d connections upstream, want 1", app.accepted())
 			}
+			trailsAlike(t, "HTTP/1.1 200 OK\r\n"+row.fields+"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"+row.trailer+"\r\n", row.want)
 		})
 	}
 }

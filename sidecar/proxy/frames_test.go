@@ -58,11 +58,31 @@ func (f *framer) requests() iter.Seq[uint32] {
 
 func (f *framer) reset(stream uint32, code http2.ErrCode) { _ = f.WriteRSTStream(stream, code) }
 
+// tell tells what comes in a stream: the data, and the names of other frames.
+func (f *framer) tell(stream uint32, said chan<- string) {
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return
+		}
+		switch data, isData := frame.(*http2.DataFrame); {
+		case frame.Header().StreamID != stream:
+		case isData:
+			said <- string(data.Data())
+		default:
+			said <- frame.Header().Type.String()
+		}
+	}
+}
+
 // answer answers with 200.
 func (f *framer) answer(stream uint32, body string) {
 	_ = f.head(stream, false, ":status", "200")
 	_ = f.WriteData(stream, true, []byte(body))
 }
+
+// maxFrame is how many bytes a frame may have (RFC 9113, 4.2).
+const maxFrame = 16 << 10
 
 // head sends a block of fields: names and values.
 func (f *framer) head(stream uint32, ends bool, fields ...string) error {
@@ -71,5 +91,11 @@ func (f *framer) head(stream uint32, ends bool, fields ...string) error {
 	for i := 0; i < len(fields); i += 2 {
 		_ = encoder.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
 	}
-	return f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: ends})
+	first := block.Next(maxFrame)
+	err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: first, EndHeaders: block.Len() == 0, EndStream: ends})
+	for err == nil && block.Len() > 0 {
+		next := block.Next(maxFrame)
+		err = f.WriteContinuation(stream, block.Len() == 0, next)
+	}
+	return err
 }

@@ -15,9 +15,17 @@ type refusal struct {
 	status        int
 }
 
-// refuses sends each request with another one behind it, and wants one answer,
-// the end of the connection, and silence upstream.
+// refuses wants each request to be refused over HTTP/1.1, and over HTTP/2 where that can
+// say it.
 func refuses(t *testing.T, rows []refusal, options ...option) {
+	t.Helper()
+	refusesInHTTP1(t, rows, options...)
+	refusesInHTTP2(t, rows, options...)
+}
+
+// refusesInHTTP1 sends each request with another one behind it, and wants one answer,
+// the end of the connection, and silence upstream.
+func refusesInHTTP1(t *testing.T, rows []refusal, options ...option) {
 	t.Helper()
 	app := newUpstream(t, answers(ok))
 	s := newSidecar(t, append([]option{to(app)}, options...)...)
@@ -105,9 +113,10 @@ func TestAmbiguousFramingIsRefused(t *testing.T) {
 	})
 }
 
+// HTTP/2 has no chunks.
 func TestBrokenChunksAreRefused(t *testing.T) {
 	chunked := func(body string) string { return post("Transfer-Encoding: chunked\r\n", body) }
-	refuses(t, []refusal{
+	refusesInHTTP1(t, []refusal{
 		{"no size", chunked("\r\nhello\r\n0\r\n\r\n"), 400},
 		{"an extension without a size", chunked(";a\r\nhello\r\n0\r\n\r\n"), 400},
 		{"a prefix", chunked("0x5\r\nhello\r\n0\r\n\r\n"), 400},
@@ -193,6 +202,7 @@ func TestFramingUpstreamIsOurOwn(t *testing.T) {
 			if !strings.HasSuffix(head+"\r\n", row.framing) || body != row.body {
 				t.Errorf("the upstream got\n%q\nwant framing %q and body %q", r.raw, row.framing, row.body)
 			}
+			goesAlike(t, row.request, r)
 			lower := strings.ToLower(head)
 			frames := strings.Count(lower, "\r\ncontent-length:") + strings.Count(lower, "\r\ntransfer-encoding:")
 			if want := min(len(row.framing), 1); frames != want {

@@ -6,6 +6,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
+
+	"outrider/sidecar/cluster"
 )
 
 // How a message is cut in its middle.
@@ -230,6 +234,105 @@ func TestACutRequestIsCutForTheUpstream(t *testing.T) {
 				}
 				if app.accepted() != 1 {
 					t.Errorf("a cut request was sent %d times", app.accepted())
+				}
+			})
+		}
+	}
+}
+
+// How a message is cut in a stream of HTTP/2, of which no frame was the last.
+var cutsOfStreams = map[string]func(*framer){
+	"CANCEL":   func(f *framer) { f.reset(1, http2.ErrCodeCancel) },
+	"NO_ERROR": func(f *framer) { f.reset(1, http2.ErrCodeNo) },
+	"FIN":      func(f *framer) { _ = f.nc.Close() },
+}
+
+func TestACutRequestInHTTP2IsCutForTheUpstream(t *testing.T) {
+	for name, row := range map[string]struct{ fields, upstream string }{
+		"a length":  {"Content-Length: 10\r\n", "hello"},
+		"no length": {"", "5\r\nhello\r\n"},
+	} {
+		for end, cut := range cutsOfStreams {
+			t.Run(name+" "+end, func(t *testing.T) {
+				app := newUpstream(t, func(c *far) {
+					c.readUntil("\r\n\r\n" + row.upstream)
+					_ = c.awaitClose()
+				})
+				s := newSidecar(t, to(app), func(s *setup) { // no limit ends it instead
+					s.settings.Limits.HalfClose, s.policy.Response, s.policy.StreamIdle = time.Hour, time.Hour, time.Hour
+				})
+				m, _ := requestInHTTP2(post(row.fields, "hello"))
+				f := dialFrames(t, s.addr)
+				_ = f.head(1, false, m.fields...)
+				_ = f.WriteData(1, false, []byte(m.data))
+				until(t, "the body upstream", func() bool { return strings.HasSuffix(app.got(), row.upstream) })
+				cut(f)
+				app.conn(0).expectGone()
+				if got := app.got(); !strings.HasSuffix(got, "\r\n\r\n"+row.upstream) || app.accepted() != 1 {
+					t.Errorf("the upstream got %q, in %d connections", got, app.accepted())
+				}
+			})
+		}
+	}
+}
+
+func TestACutRequestIsCutForABackendOfHTTP2(t *testing.T) {
+	for name, row := range map[string]struct{ fields, body string }{
+		"a length": {"Content-Length: 10\r\n", "hello"},
+		"chunks":   {"Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n"},
+	} {
+		for end, cut := range cuts {
+			t.Run(name+" "+end, func(t *testing.T) {
+				said := make(chan string, 10)
+				addr := frames(t, func(f *framer) { f.tell(1, said) })
+				s := newSidecar(t, at(addr), speaking(cluster.HTTP2), func(s *setup) {
+					s.settings.Limits.HalfClose, s.policy.Response, s.policy.StreamIdle = time.Hour, time.Hour, time.Hour
+				})
+				c := dialRaw(t, s.addr).send(post(row.fields, row.body))
+				for _, want := range []string{"HEADERS", "hello", "RST_STREAM"} {
+					if got := heard(t, said); got != want {
+						t.Fatalf("the backend got %s, want %s", got, want)
+					}
+					if want == "hello" {
+						cut(&c.raw)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestACutResponseOfABackendOfHTTP2IsCutForTheClient(t *testing.T) {
+	for _, length := range []string{"10", ""} {
+		for end, cut := range cutsOfStreams {
+			t.Run("length "+length+" "+end, func(t *testing.T) {
+				arrived := make(chan struct{})
+				addr := frames(t, func(f *framer) {
+					if h := f.hear(1); h.cut != nil {
+						return
+					}
+					fields := []string{":status", "200"}
+					if length != "" {
+						fields = append(fields, "content-length", length)
+					}
+					_ = f.head(1, false, fields...)
+					_ = f.WriteData(1, false, []byte("hello"))
+					select {
+					case <-arrived:
+						cut(f)
+					case <-t.Context().Done():
+					}
+					_, _ = io.Copy(io.Discard, f.nc)
+				})
+				s := newSidecar(t, at(addr), speaking(cluster.HTTP2))
+				c := dialRaw(t, s.addr).send(get(""))
+				if strings.Contains(c.head(), "chunked") {
+					c.expect("5\r\n")
+				}
+				c.expect("hello")
+				close(arrived)
+				if rest, _ := c.rest(); strings.Contains(rest, "0\r\n") {
+					t.Errorf("behind the cut the client got %q", rest)
 				}
 			})
 		}
