@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -27,8 +29,11 @@ type client struct {
 	tls      *TLS               // nil: cleartext
 	settings *Settings          // that trusted is of
 	trusted  bool
-	stream   bool          // this is a stream of an HTTP/2 connection, for one exchange
-	headBy   time.Duration // when the head that has begun must be whole, of the loop's clock; 0: none has
+	stream   bool                        // this is a stream of an HTTP/2 connection, for one exchange
+	occupied int64                       // bytes of limits.buffers, while the connection lasts
+	idleAt   atomic.Int64                // when its last stream ended, of the loop's clock in nanoseconds; of HTTP/2 alone; 0: some are under way
+	over     atomic.Pointer[http.Server] // that has the connection; of HTTP/2 alone
+	headBy   time.Duration               // when the head that has begun must be whole, of the loop's clock; 0: none has
 }
 
 func (s *Server) newClient(conn *stream.Conn, l *Listener) *client {
@@ -83,8 +88,39 @@ func (c *client) headDeadline() time.Duration {
 func (c *client) Gone() {
 	if !c.stream {
 		c.server.clients.Add(-1)
+		c.server.loop.Vacate(c.occupied)
 	}
 }
+
+// occupy takes memory for as long as the connection lasts. Where there is none left,
+// connections of clients that send no request are closed for it. False: that did not help.
+func (c *client) occupy(bytes int64) bool {
+	s := c.server
+	occupied := func() bool { return s.loop.Occupy(bytes) }
+	for range occupyTries {
+		if occupied() {
+			c.occupied += bytes
+			return true
+		}
+		if !s.makeRoom("limits.buffers") {
+			break
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), vacateWithin)
+		vacated := until(ctx, occupied)
+		cancel()
+		if vacated {
+			c.occupied += bytes
+			return true
+		}
+	}
+	s.short()
+	return false
+}
+
+const (
+	occupyTries  = 4
+	vacateWithin = 100 * time.Millisecond // from the end of a connection to that of what it has taken
+)
 
 // Serve implements stream.Handler: it carries out one exchange.
 func (c *client) Serve() stream.Next {

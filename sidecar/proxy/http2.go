@@ -52,8 +52,7 @@ const (
 // serveHTTP2 gives a connection whose client speaks HTTP/2 to net/http, together
 // with what it has said.
 func (s *Server) serveHTTP2(c *client) {
-	if !s.loop.Claim(connectionCost) {
-		s.short()
+	if !c.occupy(connectionCost) {
 		c.conn.Close()
 		c.Gone()
 		return
@@ -66,7 +65,6 @@ func (s *Server) serveHTTP2(c *client) {
 	if err == nil {
 		_ = nc.Close()
 	}
-	s.loop.Disclaim(connectionCost)
 	c.Gone()
 }
 
@@ -95,6 +93,7 @@ func (st *streams) take(s *Server, nc net.Conn, c *client) bool {
 		}
 		st.begin(s, limits)
 	}
+	c.over.Store(st.server)
 	st.served.Store(nc, c)
 	st.ended.Add(1)
 	st.queue.conns <- nc // the server accepts: it is not retired while mu is held
@@ -157,13 +156,20 @@ func (st *streams) begin(s *Server, limits Limits) {
 			return context.WithValue(ctx, clientKey{}, c)
 		},
 		ConnState: func(nc net.Conn, state http.ConnState) {
-			if state != http.StateClosed {
-				return
-			}
-			if c, ours := st.served.LoadAndDelete(nc); ours {
-				c.(*client).Gone()
-				s.loop.Disclaim(connectionCost)
-				st.ended.Done()
+			switch state {
+			case http.StateActive:
+				if c, ours := st.served.Load(nc); ours {
+					c.(*client).idleAt.Store(0)
+				}
+			case http.StateIdle:
+				if c, ours := st.served.Load(nc); ours {
+					c.(*client).idleAt.Store(int64(s.loop.Now()) + 1)
+				}
+			case http.StateClosed:
+				if c, ours := st.served.LoadAndDelete(nc); ours {
+					c.(*client).Gone()
+					st.ended.Done()
+				}
 			}
 		},
 	}
@@ -182,11 +188,53 @@ func (st *streams) retire() {
 	}
 	server := st.server
 	st.server, st.queue = nil, nil
+	time.AfterFunc(closedIdle, func() { st.closeIdle(server) })
 	st.ended.Go(func() {
 		if server.Shutdown(st.life) != nil {
 			_ = server.Close()
 		}
 	})
+}
+
+// closeIdle closes the connections of a server that is retired on which nothing is under
+// way. Who was just sending learns from the GOAWAY that nothing was done about it.
+func (st *streams) closeIdle(of *http.Server) {
+	st.served.Range(func(nc, c any) bool {
+		if c := c.(*client); c.over.Load() == of && c.idleAt.Load() != 0 {
+			_ = nc.(net.Conn).Close()
+		}
+		return true
+	})
+}
+
+// idleStreams is a connection of HTTP/2 on which nothing is under way.
+type idleStreams struct {
+	conn   net.Conn
+	client *client
+	at     int64 // its client's idleAt; 0: there is none
+}
+
+// longestIdle is the one that has been so for longest.
+func (s *Server) longestIdle() (longest idleStreams) {
+	s.eachStreams(func(st *streams) {
+		st.served.Range(func(nc, over any) bool {
+			c := over.(*client)
+			if at := c.idleAt.Load(); at != 0 && (longest.at == 0 || at < longest.at) {
+				longest = idleStreams{nc.(net.Conn), c, at}
+			}
+			return true
+		})
+	})
+	return longest
+}
+
+// evict closes it, unless it is not idle any longer, or somebody was faster.
+func (i idleStreams) evict() bool {
+	if i.at == 0 || !i.client.idleAt.CompareAndSwap(i.at, 0) {
+		return false
+	}
+	_ = i.conn.Close()
+	return true
 }
 
 // sayGoodbye retires what there is. Connections that come later are served.

@@ -37,16 +37,19 @@ func TestATurnedAwayConnectionLeavesTheOthersAlone(t *testing.T) {
 }
 
 func TestClientsThatSendNoRequestMakeRoomForThoseThatDo(t *testing.T) {
-	for name, begin := range map[string]func(*testing.T, *client){
-		"never sent anything":  func(*testing.T, *client) {},
-		"sent half a head":     func(_ *testing.T, c *client) { c.send("GET / HTTP/1.1\r\nHost: a\r\nX") },
-		"had a request before": func(t *testing.T, c *client) { expectOK(t, c.send(getRoot).response()) },
+	for name, begin := range map[string]func(t *testing.T, addr string){
+		"never sent anything":  func(t *testing.T, addr string) { dialRaw(t, addr) },
+		"sent half a head":     func(t *testing.T, addr string) { dialRaw(t, addr).send("GET / HTTP/1.1\r\nHost: a\r\nX") },
+		"had a request before": func(t *testing.T, addr string) { expectOK(t, dialRaw(t, addr).send(getRoot).response()) },
+		"speaks HTTP/2": func(t *testing.T, addr string) {
+			ask2(t, newHTTP2Client(t), newRequest2(t, "GET", "http://"+addr+"/", nil))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			const limit = 40
 			sc := newSidecar(t, to(newUpstream(t, answers(ok))), limited(func(l *proxy.Limits) { l.Connections = limit }))
 			for range limit {
-				begin(t, dialRaw(t, sc.addr))
+				begin(t, sc.addr)
 			}
 			until(t, "all of them", func() bool { return sc.Clients() == limit })
 			for range limit / 2 {

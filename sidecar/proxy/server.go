@@ -174,7 +174,11 @@ const evictAfter = time.Second
 // connections and send nothing, or half a head, would keep all the others out. False:
 // there is no such client.
 func (s *Server) makeRoom(short string) bool {
-	if !s.loop.Evict(evictAfter) {
+	overHTTP2, least := s.longestIdle(), evictAfter
+	if overHTTP2.at != 0 {
+		least = max(least, s.loop.Now()-time.Duration(overHTTP2.at))
+	}
+	if !s.loop.Evict(least) && (s.loop.Now()-time.Duration(overHTTP2.at) < evictAfter || !overHTTP2.evict()) {
 		return false
 	}
 	s.counts.evicted.Add(1)
