@@ -19,7 +19,7 @@ type Loop struct {
 	buffers Buffers
 	pipes   pipes
 	room    room
-	now     atomic.Int64 // milliseconds since the start, as of the last tick
+	now     atomic.Int64 // milliseconds since the start, as of the last tick or batch of events
 	start   time.Time
 	poller  *poller
 	workers workers
@@ -63,7 +63,7 @@ func NewNetLoop() *Loop {
 // Buffers lends memory for what passes through the loop's connections.
 func (l *Loop) Buffers() *Buffers { return &l.buffers }
 
-// Now is the time since the loop was made, as of the last tick.
+// Now is the time since the loop was made, as of the last tick or batch of events.
 func (l *Loop) Now() time.Duration { return time.Duration(l.now.Load()) * time.Millisecond }
 
 // Run does the loop's work until ctx is done, and then stops what still waits,
@@ -128,6 +128,14 @@ func (c *Conn) tick(now int64) {
 		c.transport.wakeWrite()
 	}
 	c.watch.tick(c)
+}
+
+// look has the clock show what time it is. A tick can be late, where there is little
+// CPU: waits that began by its old time would be over too soon.
+func (l *Loop) look() {
+	if now := time.Since(l.start).Milliseconds(); now > l.now.Load() {
+		l.now.Store(now)
+	}
 }
 
 func (l *Loop) remember(c *Conn) {

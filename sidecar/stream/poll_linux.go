@@ -113,6 +113,9 @@ func (p *poller) run() {
 func (p *poller) poll(fd uintptr) bool {
 	for {
 		events := p.collect(int(fd))
+		if len(events) > 0 {
+			p.loop.look()
+		}
 		for i := range events {
 			p.deliver(&events[i])
 		}

@@ -42,6 +42,32 @@ func (t *polled) happen(events uint32) {
 	t.loop.poller.deliver(&unix.EpollEvent{Events: events, Fd: int32(t.fd), Pad: int32(t.generation)})
 }
 
+// Where there is little CPU a tick can be a second late, and what has come meanwhile
+// is attended to before it.
+func TestAWaitThatBeginsBeforeALateTickLastsItsTime(t *testing.T) {
+	p, far := handDriven(t)
+	l := p.loop
+	l.start = l.start.Add(-time.Second) // so long ago was the last tick
+	if _, err := unix.Write(far, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := l.poller.file.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) { l.poller.poll(fd) }); err != nil {
+		t.Fatal(err)
+	}
+	if p.flags.Load()&readable == 0 {
+		t.Fatal("what has come was not attended to")
+	}
+	by := p.deadline(500)
+	l.sweep(1000)
+	if err := p.interrupted(by); err != nil {
+		t.Errorf("a wait of 500 ms has ended at once: %v", err)
+	}
+}
+
 // What comes between the attempt and the wait is not missed, whatever it is.
 func TestNoReasonIsMissedBeforeAWait(t *testing.T) {
 	for name, row := range map[string]struct {
