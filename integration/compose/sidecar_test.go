@@ -240,7 +240,6 @@ func (s *shop) mustSee(pair string) view {
 
 // asked for at an address that has become another app's.
 func TestContainersThatSwapAddressesGetNoRequestsOfEachOtherForLong(t *testing.T) {
-	const resolve = 5 * time.Second // how often names are asked for
 	subnet := freeSubnet(t)
 	s := openShop(t, override(t, fmt.Sprintf("networks: { default: { ipam: { config: [{ subnet: %q }] } } }\n", subnet+".0/24")))
 	e := s.gather("a", "c")
@@ -267,10 +266,10 @@ func TestContainersThatSwapAddressesGetNoRequestsOfEachOtherForLong(t *testing.T
 			last = a.sent
 		}
 	}
-	if !last.IsZero() && last.Sub(swapped) > resolve+time.Second {
-		t.Errorf("the wrong app was asked for another %v, want %v at most", last.Sub(swapped), resolve)
+	if !last.IsZero() && last.Sub(swapped) > resolveInterval+time.Second {
+		t.Errorf("the wrong app was asked for another %v, want %v at most", last.Sub(swapped), resolveInterval)
 	}
-	answers.since(swapped.Add(resolve+time.Second)).expectShares(t, 40, "app-a", "app-b")
+	answers.since(swapped.Add(resolveInterval+time.Second)).expectShares(t, 40, "app-a", "app-b")
 	for _, a := range answers.failed() {
 		if a.status != http.StatusGatewayTimeout && a.status != http.StatusBadGateway {
 			t.Error(a)
