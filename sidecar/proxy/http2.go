@@ -188,7 +188,7 @@ func (st *streams) retire() {
 	}
 	server := st.server
 	st.server, st.queue = nil, nil
-	time.AfterFunc(closedIdle, func() { st.closeIdle(server) })
+	time.AfterFunc(lastWord, func() { st.closeIdle(server) })
 	st.ended.Go(func() {
 		if server.Shutdown(st.life) != nil {
 			_ = server.Close()
