@@ -51,6 +51,7 @@ func allowed() map[string][]string {
 		"outrider/gossip":             {"github.com/hashicorp/memberlist"},
 
 		"outrider/integration/program": {},
+		"outrider/integration/soak":    {},
 		"outrider/integration/wire":    {"outrider/integration/program"},
 		"outrider/integration/doctor":  {"outrider/integration/program"},
 		"outrider/integration/scripts": {"outrider/integration/program"},

@@ -202,7 +202,9 @@ func TestWhoWasIntroducedIsIntroducedOn(t *testing.T) {
 	app := newUpstream(t, introducing(headers))
 	s := newSidecar(t, to(app), sendProxy(proxyproto.V1), introduced, trusting)
 	for _, header := range []string{introduction2, introduction1, "PROXY TCP4 192.0.2.1 192.0.2.2 56324 444\r\n"} {
-		expectOK(t, dialRaw(t, s.addr).send(header+getRoot).response())
+		c := dialRaw(t, s.addr).send(header + "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		expectOK(t, c.response())
+		c.expectEnd() // the connection to the backend was given back before
 	}
 	if first, other := heard(t, headers), heard(t, headers); first != introduction1 || other != "PROXY TCP4 192.0.2.1 192.0.2.2 56324 444\r\n" {
 		t.Errorf("%q, then %q", first, other)

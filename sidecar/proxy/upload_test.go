@@ -249,11 +249,11 @@ func TestAnEarlyAnswerIsNotLostWhenTheClientGoesOnSending(t *testing.T) {
 func TestAClientThatWasAnsweredEarlySendsTheRestAndAsksAgain(t *testing.T) {
 	up := newUpstream(t, func(c *far) {
 		if !strings.HasPrefix(c.readUntil("\r\n\r\n"), "GET") {
-			c.write("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
+			c.write("HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig")
 			_ = c.awaitClose()
 			return
 		}
-		c.write(ok)
+		c.write("HTTP/1.1 200 OK\r\nConnection: close\r\n" + lengthOf("ok"))
 	})
 	sc := newSidecar(t, to(up))
 	body := strings.Repeat("x", 100<<10)
