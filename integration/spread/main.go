@@ -14,18 +14,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
 )
 
-// gcPercent keeps hundreds of sidecars in one heap from being marked again and again:
-// each of them alone would have the 4 MB that Go lets a heap grow to before it looks.
-const gcPercent = 400
-
 func main() {
-	debug.SetGCPercent(gcPercent)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

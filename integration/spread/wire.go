@@ -38,9 +38,9 @@ const manyPorts = 20
 func newWire(m *meter) (*wire, error) {
 	var fault error
 	for range manyPorts {
-		real, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{BindAddrs: []string{"127.0.0.1"}, Logger: log.New(io.Discard, "", 0)})
+		sockets, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{BindAddrs: []string{"127.0.0.1"}, Logger: log.New(io.Discard, "", 0)})
 		if err == nil {
-			w := &wire{NetTransport: real, meter: m, streams: make(chan net.Conn), closed: make(chan struct{})}
+			w := &wire{NetTransport: sockets, meter: m, streams: make(chan net.Conn), closed: make(chan struct{})}
 			w.tasks.Go(w.accept)
 			return w, nil
 		}
