@@ -31,12 +31,12 @@ type said struct {
 
 // requestInHTTP2 is a request as HTTP/2 says it, byte for byte, but for the case of names
 // and the framing of a body whose fields are in order. Not ok: it is bad, or good, by
-// what only HTTP/1 has, which are lines, versions and chunks.
+// what only HTTP/1 has, which are lines, versions, absolute targets and chunks.
 func requestInHTTP2(request string) (m said, ok bool) {
 	head, body, whole := strings.Cut(request, "\r\n\r\n")
 	line, rest, _ := strings.Cut(head, "\r\n")
 	words := strings.Split(line, " ")
-	if !whole || len(words) != 3 || words[2] != "HTTP/1.1" || words[1] == "" {
+	if !whole || len(words) != 3 || words[2] != "HTTP/1.1" || words[1] == "" || strings.Contains(words[1], "://") {
 		return m, false
 	}
 	fields, ok := linesInHTTP2(rest)

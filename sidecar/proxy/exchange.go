@@ -163,7 +163,11 @@ func (x *exchange) readHead() error {
 			x.head, x.headBuf = x.conn.Detach(x.req.Size)
 			return x.admit()
 		}
-		x.conn.SetReadLimit(min(deadline-x.server.loop.Now(), headPatience))
+		left := deadline - x.server.loop.Now()
+		if left <= 0 { // bytes that keep coming are no reason to wait on
+			return x.noHead(stream.ErrTimeout)
+		}
+		x.conn.SetReadLimit(min(left, headPatience))
 		if err := x.conn.Fill(stream.SmallBuffer, nil); err != nil {
 			return x.noHead(err)
 		}

@@ -299,6 +299,9 @@ var (
 
 // hearMore waits for more from the backend, with an eye on the client.
 func (x *exchange) hearMore() error {
+	if x.overdue() {
+		return stream.ErrTimeout
+	}
 	if x.deadline > 0 {
 		x.up.conn.SetReadLimit(x.within(x.policy.Response))
 	}

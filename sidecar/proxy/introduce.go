@@ -34,8 +34,11 @@ func (c *client) meet() stream.Next {
 			c.conn.Advance(size)
 			return c.introduce(&said)
 		}
-		c.conn.SetReadLimit(min(c.Idle(), headPatience))
-		err = c.conn.Fill(stream.SmallBuffer, nil)
+		err = stream.ErrTimeout
+		if left := c.Idle(); left > 0 { // bytes that keep coming are no reason to wait on
+			c.conn.SetReadLimit(min(left, headPatience))
+			err = c.conn.Fill(stream.SmallBuffer, nil)
+		}
 		switch {
 		case err == nil:
 		case err == stream.ErrTimeout && c.Idle() > 0: //nolint:errorlint // never wrapped
