@@ -307,7 +307,11 @@ func TestASilentTunnelHoldsNoBuffers(t *testing.T) {
 		c.write(upgraded)
 		_, _ = io.Copy(c.nc, c.in)
 	})
-	sc := newSidecar(t, to(up), func(s *setup) { s.settings.Limits.Memory = tunnels * each })
+	memory := int64(tunnels * each)
+	if *transport == "tls" {
+		memory += (tunnels + 2) * (24 << 10) // which a connection of TLS takes by itself, also that of the request
+	}
+	sc := newSidecar(t, to(up), func(s *setup) { s.settings.Limits.Memory = memory })
 	silent := make([]*client, tunnels)
 	for i := range silent {
 		silent[i] = dialRaw(t, sc.addr).send(upgrading)
