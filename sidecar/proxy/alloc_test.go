@@ -94,7 +94,11 @@ func TestAProxiedRequestAllocatesNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if per := float64(after.Mallocs-before.Mallocs) / n; per > tolerance {
+			allowed := tolerance
+			if *transport == "tls" {
+				allowed += 2 // crypto/tls itself, at either end
+			}
+			if per := float64(after.Mallocs-before.Mallocs) / n; per > allowed {
 				t.Errorf("%.3f allocations of %.0f bytes for each request", per, float64(after.TotalAlloc-before.TotalAlloc)/n)
 			}
 		})
