@@ -60,10 +60,10 @@ func (j *journal) Write(line []byte) (int, error) {
 		j.reject(r, text)
 		return len(line), nil
 	}
-	switch trouble := level == "ERR" || level == "ERROR" || level == "WARN"; {
-	case trouble && !strings.Contains(text, net.ErrClosed.Error()): // what it still wants to send while we leave
+	trouble := level == "ERR" || level == "ERROR" || level == "WARN"
+	if ourEnd := strings.Contains(text, net.ErrClosed.Error()); trouble && !ourEnd {
 		j.log.Warn("gossip: ", text)
-	default: // it is talkative, and what matters to us we tell ourselves
+	} else { // it is talkative, and what matters to us we tell ourselves
 		j.log.Debug("gossip: ", text)
 	}
 	return len(line), nil

@@ -51,15 +51,16 @@ func allowed() map[string][]string {
 		"outrider/gossip":             {"github.com/hashicorp/memberlist"},
 
 		"outrider/integration/program": {},
-		"outrider/integration/soak":    {},
+		"outrider/integration/command": {},
+		"outrider/integration/soak":    {"outrider/integration/command", "outrider/integration/program"},
 		"outrider/integration/wire":    {"outrider/integration/program"},
 		"outrider/integration/doctor":  {"outrider/integration/program"},
 		"outrider/integration/scripts": {"outrider/integration/program"},
 		"outrider/integration/systemd": {"outrider/integration/program"},
-		"outrider/integration/spread": {"outrider/gossip", "outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/health",
+		"outrider/integration/spread": {"outrider/integration/command", "outrider/gossip", "outrider/sidecar/app", "outrider/sidecar/config", "outrider/sidecar/health",
 			"github.com/hashicorp/memberlist"}, // whole sidecars on a network of its own
-		"outrider/integration/balance":            {"outrider/sidecar/app", "outrider/sidecar/config"}, // a whole sidecar
-		"outrider/integration/bench":              {},
+		"outrider/integration/balance":            {"outrider/integration/command", "outrider/sidecar/app", "outrider/sidecar/config"}, // a whole sidecar
+		"outrider/integration/bench":              {"outrider/integration/command"},
 		"outrider/integration/compose/poison":     {"outrider/gossip", "outrider/sidecar/health"}, // a peer that lies
 		"outrider/integration/app":                {},
 		"outrider/integration/compose":            {},

@@ -8,28 +8,19 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
+
+	"outrider/integration/command"
 )
 
 func main() {
 	// Every process started here is told to end when the thread that started it does (see own), so they are
 	// all started by the thread that lives as long as the program.
 	runtime.LockOSThread()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+	command.Main("bench", run)
 }
 
 func run(ctx context.Context, arguments []string, table, progress io.Writer) error {

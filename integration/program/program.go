@@ -9,17 +9,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 )
 
-// Build builds the program in a folder and returns the path of the binary. The
-// working folder must lie in the module.
-func Build(folder string) (binary string, err error) {
+// Build builds the program in a folder, with further flags of go build, and returns
+// the path of the binary. The working folder must lie in the module.
+func Build(folder string, flags ...string) (binary string, err error) {
 	binary = filepath.Join(folder, "outrider")
-	build := exec.Command("go", "build", "-o", binary, "outrider/sidecar")
+	build := exec.Command("go", slices.Concat([]string{"build", "-o", binary}, flags, []string{"outrider/sidecar"})...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if slices.Contains(flags, "-race") {
+		build.Env = append(os.Environ(), "CGO_ENABLED=1")
+	}
 	if text, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the sidecar: %w\n%s", err, text)
 	}

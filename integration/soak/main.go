@@ -16,27 +16,17 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"os/signal"
-	"path/filepath"
-	"syscall"
 	"time"
+
+	"outrider/integration/command"
+	"outrider/integration/program"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "soak:", err)
-		os.Exit(1)
-	}
-}
+func main() { command.Main("soak", run) }
 
-func run(ctx context.Context, arguments []string, out io.Writer) error {
+func run(ctx context.Context, arguments []string, out, progress io.Writer) error {
 	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
+	flags.SetOutput(progress)
 	long := flags.Duration("for", time.Minute, "how long")
 	if err := flags.Parse(arguments); err != nil {
 		return err
@@ -45,7 +35,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	binary, err := build(folder)
+	binary, err := program.Build(folder, "-race")
 	if err != nil {
 		return err
 	}
@@ -59,17 +49,6 @@ func run(ctx context.Context, arguments []string, out io.Writer) error {
 		return fmt.Errorf("%w; logs and configurations are in %s", err, folder)
 	}
 	return os.RemoveAll(folder)
-}
-
-// build builds the program with the race detector.
-func build(folder string) (binary string, err error) {
-	binary = filepath.Join(folder, "program")
-	command := exec.Command("go", "build", "-race", "-o", binary, "outrider/sidecar")
-	command.Env = append(os.Environ(), "CGO_ENABLED=1")
-	if text, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the sidecar: %w\n%s", err, text)
-	}
-	return binary, nil
 }
 
 func soak(ctx context.Context, s *stage, long time.Duration) error {

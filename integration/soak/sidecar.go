@@ -52,7 +52,7 @@ func (s *sidecar) file(ending string) string {
 
 func (s *sidecar) start() error {
 	s.process = exec.Command(s.stage.binary, "run", "-c", s.file("yaml"))
-	s.process.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+s.stage.folder)
+	s.process.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+filepath.Join(s.stage.folder, "run")) // beside the program, which has the name of what goes there
 	s.process.Stdout, s.process.Stderr = s.log, s.log
 	return s.process.Start()
 }

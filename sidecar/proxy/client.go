@@ -97,24 +97,18 @@ func (c *client) Gone() {
 func (c *client) occupy(bytes int64) bool {
 	s := c.server
 	occupied := func() bool { return s.loop.Occupy(bytes) }
-	for range occupyTries {
-		if occupied() {
-			c.occupied += bytes
-			return true
-		}
-		if !s.makeRoom("limits.buffers") {
-			break
-		}
+	has := occupied()
+	for tries := 0; !has && tries < occupyTries && s.makeRoom("limits.buffers"); tries++ {
 		ctx, cancel := context.WithTimeout(context.Background(), vacateWithin)
-		vacated := until(ctx, occupied)
+		has = until(ctx, occupied)
 		cancel()
-		if vacated {
-			c.occupied += bytes
-			return true
-		}
 	}
-	s.short()
-	return false
+	if !has {
+		s.short()
+		return false
+	}
+	c.occupied += bytes
+	return true
 }
 
 const (

@@ -228,9 +228,17 @@ func (s *Server) longestIdle() (longest idleStreams) {
 	return longest
 }
 
+// idle is for how long it has been so.
+func (i idleStreams) idle(now time.Duration) time.Duration {
+	if i.at == 0 {
+		return 0
+	}
+	return now - time.Duration(i.at)
+}
+
 // evict closes it, unless it is not idle any longer, or somebody was faster.
 func (i idleStreams) evict() bool {
-	if i.at == 0 || !i.client.idleAt.CompareAndSwap(i.at, 0) {
+	if !i.client.idleAt.CompareAndSwap(i.at, 0) {
 		return false
 	}
 	_ = i.conn.Close()

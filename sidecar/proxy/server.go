@@ -174,11 +174,9 @@ const evictAfter = time.Second
 // connections and send nothing, or half a head, would keep all the others out. False:
 // there is no such client.
 func (s *Server) makeRoom(short string) bool {
-	overHTTP2, least := s.longestIdle(), evictAfter
-	if overHTTP2.at != 0 {
-		least = max(least, s.loop.Now()-time.Duration(overHTTP2.at))
-	}
-	if !s.loop.Evict(least) && (s.loop.Now()-time.Duration(overHTTP2.at) < evictAfter || !overHTTP2.evict()) {
+	overHTTP2 := s.longestIdle()
+	idle := overHTTP2.idle(s.loop.Now())
+	if !s.loop.Evict(max(idle, evictAfter)) && (idle < evictAfter || !overHTTP2.evict()) {
 		return false
 	}
 	s.counts.evicted.Add(1)
