@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -65,20 +66,24 @@ func eventually(ts *testscript.TestScript, what string, holds func() bool) {
 // ports NAME...: sets each variable to a port that is free. They lie below those
 // that the system gives to who does not mind.
 func ports(ts *testscript.TestScript, _ bool, names []string) {
-	taken := make(map[string]bool)
 	for _, name := range names {
 		eventually(ts, "a free port", func() bool {
 			port := strconv.Itoa(20_000 + rand.IntN(10_000))
-			ln, err := net.Listen("tcp", ":"+port)
-			if err != nil || taken[port] {
+			if _, taken := givenPorts.LoadOrStore(port, true); taken {
 				return false
 			}
-			taken[port] = true
+			ln, err := net.Listen("tcp", ":"+port)
+			if err != nil {
+				return false
+			}
 			ts.Setenv(name, port)
 			return ln.Close() == nil
 		})
 	}
 }
+
+// givenPorts are those of all scripts, which run at the same time.
+var givenPorts sync.Map
 
 // backend PORT TEXT: answers every request with the text, until the script ends.
 func backend(ts *testscript.TestScript, _ bool, args []string) {
